@@ -1,0 +1,123 @@
+"""A notification made ready to be stored: each event once, in the order sent, each with its mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from cmc_webhooks import event_types, rows, wire
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.models import BlockEvent, Mail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from cmc_webhooks.models import MailEvent, Notification, RejectedEvent
+
+__all__ = ["Batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction stores.
+
+    `records` are by event key; `mail_keys` say for each which mail it belongs to, and are empty for blocks.
+    """
+
+    sent: wire.Notification
+    received_at: datetime
+    times: rows.Times
+    model: type[Any] | None
+    records: Mapping[UUID, wire.Record]
+    mail_keys: Mapping[UUID, UUID]
+
+    @classmethod
+    def of(cls, sent: wire.Notification, received_at: datetime) -> Self:
+        """The batch of a notification received at that (aware) moment, as the project's settings want it."""
+        kind = event_types.EVENT_TYPES.get(sent.event_type)
+        records: dict[UUID, wire.Record] = {}
+        for record in sent.records:
+            if not _is_forgotten(record, received_at):
+                records.setdefault(record.key, _storable(record))
+        return cls(
+            sent=sent,
+            received_at=received_at,
+            times=rows.Times(app_settings.time_zone, received_at),
+            model=kind.model if kind else None,
+            records=records,
+            mail_keys={
+                key: rows.mail_key(record)
+                for key, record in records.items()
+                if isinstance(record, wire.MailRecord)
+            },
+        )
+
+    def mails(self) -> list[Mail]:
+        """The mails of all events, as their first events here describe them."""
+        mails: dict[UUID, Mail] = {}
+        for key, mail_key in self.mail_keys.items():
+            if mail_key not in mails:
+                mails[mail_key] = rows.mail(self.records[key], mail_key, self.times)
+        return list(mails.values())
+
+    def events(
+        self, new: Mapping[UUID, wire.Record], mails: Mapping[UUID, Mail], notification: UUID
+    ) -> list[MailEvent | BlockEvent]:
+        """The rows of these records, in the order sent. The mails learn texts that they lacked."""
+        events: list[MailEvent | BlockEvent] = []
+        for key, record in new.items():
+            if isinstance(record, wire.BlockRecord):
+                events.append(rows.block_event(record, notification, self.times))
+            else:
+                mail = mails[self.mail_keys[key]]
+                rows.fill(mail, record)
+                events.append(rows.mail_event(self.model, record, mail, notification, self.times))
+        return events
+
+    def notification(self, new: int) -> Notification:
+        """The row that counts this POST."""
+        rejected = len(self.sent.rejections)
+        return rows.notification(
+            self.sent, self.received_at, new=new, repeated=len(self.sent.records) - new, rejected=rejected
+        )
+
+    def rejected_events(self) -> list[RejectedEvent]:
+        """The rows of what could not be read."""
+        return [rows.rejected_event(self.sent, rejection, self.times) for rejection in self.sent.rejections]
+
+    def only(self, records: Mapping[UUID, wire.Record]) -> Self:
+        """This batch with some of its records."""
+        return replace(
+            self,
+            records=records,
+            mail_keys={key: self.mail_keys[key] for key in records if key in self.mail_keys},
+        )
+
+    def rejecting(self, key: UUID, error: str) -> Self:
+        """This batch with one record moved to the rejections."""
+        rejection = wire.reject(self.sent, self.records[key], error)
+        sent = replace(
+            self.sent,
+            records=tuple(record for record in self.sent.records if record.key != key),
+            rejections=(*self.sent.rejections, rejection),
+        )
+        return replace(self.only({k: record for k, record in self.records.items() if k != key}), sent=sent)
+
+
+def _is_forgotten(record: wire.Record, received_at: datetime) -> bool:
+    """Whether events of that time were pruned, so that a repeat could not be told from a new one."""
+    days = app_settings.retention_of_events
+    if days is None or record.created is None:
+        return False
+    oldest = (received_at - timedelta(days=days)).astimezone(app_settings.time_zone)
+    return record.key < wire.key_at(oldest)
+
+
+def _storable(record: wire.Record) -> wire.Record:
+    """The record without what the project does not want to keep."""
+    if isinstance(record, wire.MailRecord) and record.subject and not app_settings.store_subject:
+        return replace(record, subject="")
+    return record

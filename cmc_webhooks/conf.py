@@ -1,0 +1,97 @@
+"""The app's settings, read from the project's each time they are asked for; nothing is cached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEFAULTS", "PREFIX", "Settings", "app_settings"]
+
+PREFIX = "CMC_WEBHOOKS_"
+
+DEFAULTS: Mapping[str, Any] = {
+    "API_KEYS": (),
+    "BASIC_AUTH": (),
+    "BEARER_TOKENS": (),
+    "ALLOW_UNAUTHENTICATED": False,
+    "ALLOWED_NETWORKS": None,
+    "TRUSTED_PROXIES": 0,
+    "TIME_ZONE": "Asia/Tokyo",
+    "DISPATCH": "inline",
+    "MAX_BODY": 2 * 1024 * 1024,
+    "MAX_EVENTS": 1000,
+    "STORE_SUBJECT": True,
+    "RETENTION": {},
+}
+
+
+class Settings:
+    """`CMC_WEBHOOKS_*` with their defaults and types. Wrong values are told by `checks`, not here."""
+
+    def raw(self, name: str) -> Any:
+        """The value as the project wrote it."""
+        return getattr(settings, PREFIX + name, DEFAULTS[name])
+
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        return self._secrets("API_KEYS")
+
+    @property
+    def basic_auth(self) -> tuple[str, ...]:
+        """Each `user:password`."""
+        return self._secrets("BASIC_AUTH")
+
+    @property
+    def bearer_tokens(self) -> tuple[str, ...]:
+        return self._secrets("BEARER_TOKENS")
+
+    @property
+    def allow_unauthenticated(self) -> bool:
+        return self.raw("ALLOW_UNAUTHENTICATED") is True
+
+    @property
+    def allowed_networks(self) -> tuple[str, ...] | None:
+        """Networks in CIDR form; None lets every address in."""
+        networks = self.raw("ALLOWED_NETWORKS")
+        return None if networks is None else tuple(networks)
+
+    @property
+    def trusted_proxies(self) -> int:
+        """How many proxies of the project's own stand before it, each adding to X-Forwarded-For."""
+        return int(self.raw("TRUSTED_PROXIES"))
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The zone chosen for the webhook in CMC's console."""
+        return ZoneInfo(self.raw("TIME_ZONE"))
+
+    @property
+    def max_body(self) -> int:
+        """Bytes."""
+        return int(self.raw("MAX_BODY"))
+
+    @property
+    def max_events(self) -> int:
+        return int(self.raw("MAX_EVENTS"))
+
+    @property
+    def store_subject(self) -> bool:
+        return bool(self.raw("STORE_SUBJECT"))
+
+    @property
+    def retention_of_events(self) -> int | None:
+        """Days after which an event is gone and must not come back; None keeps all."""
+        return dict(self.raw("RETENTION")).get("events")
+
+    def _secrets(self, name: str) -> tuple[str, ...]:
+        """A list of secrets; a single text is one too, so that it is never taken letter by letter."""
+        value = self.raw(name)
+        return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+app_settings = Settings()

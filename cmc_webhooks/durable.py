@@ -1,0 +1,114 @@
+"""One durable transaction: tried again after a deadlock, never waiting long, its errors told apart.
+
+SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html. Error numbers:
+https://mariadb.com/kb/en/mariadb-error-codes/. SQLite: https://www.sqlite.org/rescode.html.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["Unavailable", "Unstorable", "atomic", "run"]
+
+logger = logging.getLogger(__name__)
+
+TRIES = 4
+SECONDS_IN_ALL = 10
+LOCK_SECONDS = 3
+
+_POSTGRESQL_AGAIN = ("40001", "40P01", "55P03", "23505", "08", "57P")
+_MARIADB_AGAIN = {1020, 1062, 1205, 1213, 1053, 1927, 2006, 2013, 2055}
+_MARIADB_DATA = {1264, 1265, 1292, 1366, 1406, 3140, 4025, 22032}
+_SQLITE_AGAIN = {5, 6}
+
+Result = TypeVar("Result")
+
+
+class Unavailable(Exception):
+    """The database does not take it now; nothing was stored."""
+
+
+class Unstorable(Exception):
+    """The database will never take this data; nothing was stored."""
+
+
+def run(using: str, work: Callable[[], Result]) -> Result:
+    """What `work` returns, after as many tries as passing faults need: 4 of them, 10 seconds in all.
+
+    `work` may open a transaction; it runs again from its start.
+
+    Raises:
+        Unavailable: the fault did not pass.
+        Unstorable: the data itself is at fault.
+    """
+    connection = connections[using]
+    deadline = time.monotonic() + SECONDS_IN_ALL
+    for tries in range(1, TRIES + 1):
+        try:
+            return work()
+        except (DatabaseError, InterfaceError) as error:
+            connection.close_if_unusable_or_obsolete()
+            last = tries == TRIES or time.monotonic() >= deadline
+            if _may_pass(connection, error) and not last:
+                logger.info("The database gave way (%s), trying again", type(error).__name__)
+                time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311 - spreads rivals
+            elif _is_of_the_data(error):
+                raise Unstorable from error
+            else:
+                raise Unavailable from error
+        except (ValueError, OverflowError) as error:
+            raise Unstorable from error
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def atomic(using: str) -> Iterator[None]:
+    """A transaction that is committed when it ends, and that waits for each lock at most 3 seconds."""
+    connection = connections[using]
+    with transaction.atomic(using=using, durable=True), _short_waits(connection):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        yield
+
+
+@contextmanager
+def _short_waits(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """MariaDB has no setting for one transaction: each statement carries it, the session stays as it was."""
+    if not getattr(connection, "mysql_is_mariadb", False):
+        yield
+        return
+    prefix = f"SET STATEMENT innodb_lock_wait_timeout={LOCK_SECONDS} FOR "
+    with connection.execute_wrapper(lambda execute, sql, *rest: execute(prefix + sql, *rest)):
+        yield
+
+
+def _may_pass(connection: BaseDatabaseWrapper, error: Exception) -> bool:
+    """Whether the same statements may succeed later. Two writers with one key are such a case."""
+    if connection.connection is None:  # it was lost, and closed after the error
+        return True
+    cause: Any = error.__cause__
+    if connection.vendor == "postgresql":
+        return (getattr(cause, "sqlstate", None) or "").startswith(_POSTGRESQL_AGAIN)
+    if connection.vendor == "mysql":
+        return _number(error) in _MARIADB_AGAIN
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AGAIN or isinstance(error, IntegrityError)
+
+
+def _is_of_the_data(error: Exception) -> bool:
+    return isinstance(error, DataError | IntegrityError) or _number(error) in _MARIADB_DATA
+
+
+def _number(error: Exception) -> Any:
+    return error.args[0] if error.args else None

@@ -1,0 +1,179 @@
+"""A notification becomes history: rows, the status of its mails, and signals about what changed."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from cmc_webhooks import batch, dispatch, durable, event_types, store, wire
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.models import MailEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from cmc_webhooks.models import BlockEvent, Mail
+
+__all__ = ["Receipt", "receive"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How many events of a notification were new, known already, and impossible to store."""
+
+    new: int
+    repeated: int
+    rejected: int
+
+
+def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receipt:
+    """Store the events of an authenticated frame and tell the receivers; committed when this returns.
+
+    `received_at` is aware, now by default. Must not be called inside a transaction.
+
+    Raises:
+        wire.BadBody: the frame is no notification.
+        wire.TooManyEvents: it has more events than `CMC_WEBHOOKS_MAX_EVENTS`.
+        durable.Unavailable: the database did not take it; nothing was stored.
+    """
+    sent = wire.read(frame, event_types.RECORD_TYPES, app_settings.max_events)
+    ready = batch.Batch.of(sent, received_at or datetime.now(UTC))
+    using = store.alias()
+    try:
+        receipt = durable.run(using, partial(_store, using, ready))
+    except durable.Unstorable as error:
+        logger.warning("The database refused an event (%s): looking for it", type(error.__cause__).__name__)
+        ready = _without_unstorable(using, ready)
+        receipt = _store_for_good(using, ready)
+    for rejection in ready.sent.rejections:
+        logger.warning("Rejected: %s", rejection.error)
+    return receipt
+
+
+def _store(using: str, ready: batch.Batch) -> Receipt:
+    if not ready.sent.rejections and len(_known(using, ready)) == len(ready.records):
+        return _count_repeat(using, ready)
+    with durable.atomic(using):
+        return _record(using, ready)
+
+
+def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
+    """Nothing is new: no transaction, no lock, one row that says so."""
+    notification = ready.notification(new=0)
+    store.insert(using, [notification])
+    return Receipt(0, notification.repeated, 0)
+
+
+def _record(using: str, ready: batch.Batch) -> Receipt:
+    """Inside the transaction: lock the mails, see what is new, insert it, merge it, owe the signals.
+
+    Nothing is read before the mails are written and locked; from there on, what is read is exact.
+    """
+    mails = store.lock_mails(using, ready.mails())
+    known = _known(using, ready)
+    new = {key: record for key, record in ready.records.items() if key not in known}
+    notification = ready.notification(new=len(new))
+    events = ready.events(new, mails, notification.pk)
+    store.insert(using, [notification])
+    store.insert(using, events)
+    old_statuses = _merge(events)
+    store.update_mails(using, {event.mail_id: event.mail for event in _of_mails(events)}.values())
+    store.reject(using, ready.rejected_events())
+    _owe_signals(using, list(_calls(events, old_statuses)))
+    return Receipt(notification.new, notification.repeated, notification.rejected)
+
+
+def _known(using: str, ready: batch.Batch) -> set[UUID]:
+    return store.known_keys(using, ready.model, ready.records) if ready.model and ready.records else set()
+
+
+def _merge(events: Sequence[MailEvent | BlockEvent]) -> dict[UUID, str]:
+    """Merge new events into their mails; the status before, by mail, where it became another."""
+    of_mail: defaultdict[UUID, list[MailEvent]] = defaultdict(list)
+    for event in _of_mails(events):
+        of_mail[event.mail_id].append(event)
+    old_statuses = {}
+    for key, its_events in of_mail.items():
+        mail: Mail = its_events[0].mail
+        old = mail.status
+        mail.merge(its_events)
+        if mail.status != old:
+            old_statuses[key] = old
+    return old_statuses
+
+
+def _calls(
+    events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]
+) -> Iterator[dispatch.Call]:
+    """The signals of a batch in its order: each event's own, then the change that it decided."""
+    for event in events:
+        if not isinstance(event, MailEvent):
+            yield dispatch.Call("event_recorded", event, None)
+            continue
+        mail = event.mail
+        yield dispatch.Call("event_recorded", event, mail)
+        if event.mail_id in old_statuses and event.pk == mail.state.deciding_key:
+            old = old_statuses[event.mail_id]
+            yield dispatch.Call("status_changed", event, mail, old, mail.status, mail.version)
+
+
+def _owe_signals(using: str, calls: list[dispatch.Call]) -> None:
+    if calls := dispatch.wanted(calls):
+        owed = dispatch.owe(using, calls)
+        transaction.on_commit(partial(dispatch.send, using, owed), using=using, robust=True)
+
+
+def _of_mails(events: Sequence[MailEvent | BlockEvent]) -> list[MailEvent]:
+    return [event for event in events if isinstance(event, MailEvent)]
+
+
+def _store_for_good(using: str, ready: batch.Batch) -> Receipt:
+    try:
+        return durable.run(using, partial(_store, using, ready))
+    except durable.Unstorable as error:
+        raise durable.Unavailable from error
+
+
+def _without_unstorable(using: str, ready: batch.Batch) -> batch.Batch:
+    """The batch in which each event that the database refuses is tamed, or rejected if that is not enough."""
+    for key in _unstorable(using, ready, list(ready.records)):
+        tame = {key: wire.within_bmp(ready.records[key])}
+        if _fits(using, ready.only(tame)):
+            ready = ready.only({**ready.records, **tame})
+        else:
+            ready = ready.rejecting(key, "the database refuses it")
+    return ready
+
+
+def _unstorable(using: str, ready: batch.Batch, keys: list[UUID]) -> list[UUID]:
+    """Those of `keys` whose events do not fit, found by halving."""
+    if not keys or _fits(using, ready.only({key: ready.records[key] for key in keys})):
+        return []
+    if len(keys) == 1:
+        return keys
+    half = len(keys) // 2
+    return _unstorable(using, ready, keys[:half]) + _unstorable(using, ready, keys[half:])
+
+
+def _fits(using: str, ready: batch.Batch) -> bool:
+    """Whether the database takes the batch; tried in a transaction that is rolled back."""
+
+    def trial() -> None:
+        with durable.atomic(using):
+            _record(using, ready)
+            transaction.set_rollback(True, using=using)
+
+    try:
+        durable.run(using, trial)
+    except durable.Unstorable:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Look-ups in any spelling that use the indexes: by message, by address, by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from cmc_webhooks import wire
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = ["ADDRESS_LENGTH", "MailEventQuerySet", "MailQuerySet"]
+
+ADDRESS_LENGTH = 320
+
+
+class MailQuerySet(models.QuerySet[Any]):
+    """Mails by what people know of them."""
+
+    def for_message(self, message_id: str) -> Self:
+        """The mails of one message, with or without angle brackets; a range of the primary key."""
+        return self.filter(pk__in=keys_of_message(self, message_id))
+
+    def for_address(self, address: str) -> Self:
+        """The mails to one address, in any spelling, with or without a display name."""
+        return self.filter(address=_column(address))
+
+
+class MailEventQuerySet(models.QuerySet[Any]):
+    """Events by their mail, and by time."""
+
+    def for_message(self, message_id: str) -> Self:
+        """The events of one message, with or without angle brackets."""
+        return self.filter(mail_id__in=keys_of_message(self._mails(), message_id))
+
+    def for_address(self, address: str) -> Self:
+        """The events of all mails to one address, in any spelling, with or without a display name."""
+        return self.filter(mail__address=_column(address))
+
+    def occurred_between(self, after: datetime | None = None, before: datetime | None = None) -> Self:
+        """The events with `after` <= `occurred_at` < `before` (aware); found by ranges of the primary key.
+
+        Keys carry CMC's wall clock, which is less than a day from UTC in any zone; events without a usable
+        `created` have no time in their key and are looked at one by one.
+        """
+        exact, by_key = Q(), Q()
+        if after is not None:
+            exact &= Q(occurred_at__gte=after)
+            by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, days=-1)))
+        if before is not None:
+            exact &= Q(occurred_at__lt=before)
+            by_key &= Q(pk__lt=wire.key_at(_wall_clock(before, days=1)))
+        return self.filter((by_key | Q(pk__lt=wire.UNTIMED_END)) & exact) if exact else self
+
+    def _mails(self) -> models.QuerySet[Any]:
+        mail = self.model._meta.get_field("mail").related_model
+        return mail._default_manager.using(self.db)
+
+
+def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:
+    """The keys of one message's mails, one for each recipient.
+
+    Half a key is a hash, and a database may take different letters for equal: the text decides, here.
+    """
+    bare = wire.bare_message_id(message_id)
+    if not bare:
+        return []
+    neighbours = mails.filter(pk__range=wire.message_range(bare)).order_by().values_list("pk", "message_id")
+    return [key for key, text in neighbours if wire.bare_message_id(text) == bare]
+
+
+def _column(address: str) -> str:
+    return wire.normalise_address(address)[:ADDRESS_LENGTH]
+
+
+def _wall_clock(moment: datetime, *, days: int) -> datetime:
+    """`moment` in UTC, without its zone and moved by `days`, within the years that exist."""
+    aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    try:
+        return aware.astimezone(UTC).replace(tzinfo=None) + timedelta(days=days)
+    except OverflowError:
+        return datetime.max if days > 0 else datetime.min  # noqa: DTZ901 - compared with wall clocks

@@ -1,0 +1,184 @@
+"""Record -> unsaved row: columns, cuts, zones. What does not fit a column is whole in `extra`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from cmc_webhooks import wire
+from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification, RejectedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+    from zoneinfo import ZoneInfo
+
+__all__ = ["Times", "block_event", "fill", "mail", "mail_event", "mail_key", "notification", "rejected_event"]
+
+_MAIL_TEXTS = ("message_id", "recipient", "header_from", "return_path", "subject", "api_data")
+_FILLED_LATER = ("header_from", "return_path", "subject", "api_data")
+
+
+def mail_key(record: wire.MailRecord) -> UUID:
+    """The key of the mail that an event belongs to."""
+    return wire.mail_key(
+        wire.bare_message_id(record.message_id),
+        record.server_composition,
+        wire.normalise_address(record.recipient),
+        record.key,
+    )
+
+
+def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
+    """The mail as its first event describes it, before that event is merged."""
+    address = wire.normalise_address(record.recipient)
+    occurred_at = times.occurred_at(record)
+    return Mail(
+        id=key,
+        address=address[: _room(Mail, "address")],
+        domain=wire.domain_of(address)[: _room(Mail, "domain")],
+        server_composition=record.server_composition[: _room(Mail, "server_composition")],
+        created_at=times.received_at,
+        first_event_at=occurred_at,
+        last_event_at=occurred_at,
+        **{name: getattr(record, name)[: _room(Mail, name)] for name in _MAIL_TEXTS},
+    )
+
+
+def fill(mail: Mail, record: wire.MailRecord) -> None:
+    """Give the mail the texts that no event before this one had; none if its personal data was erased."""
+    if mail.erased_at is not None:
+        return
+    for name in _FILLED_LATER:
+        if not getattr(mail, name) and (value := getattr(record, name)):
+            setattr(mail, name, value[: _room(Mail, name)])
+
+
+def mail_event(
+    model: type[DeliveryEvent | BounceEvent],
+    record: wire.MailRecord,
+    mail: Mail,
+    notification: UUID,
+    times: Times,
+) -> DeliveryEvent | BounceEvent:
+    """The row of a delivery or a bounce; without texts if the mail's personal data was erased."""
+    columns, extra = _columns(model, record)
+    if mail.erased_at is not None:
+        columns["reason"], extra = "", {}
+    else:
+        extra = {**record.extra, **_differing(record, mail), **extra}
+    return model(
+        id=record.key,
+        mail=mail,
+        notification_id=notification,
+        occurred_at=times.occurred_at(record),
+        received_at=times.received_at,
+        extra=extra,
+        **columns,
+    )
+
+
+def block_event(record: wire.BlockRecord, notification: UUID, times: Times) -> BlockEvent:
+    """The row of a block; whatever was sent is whole in `raw`."""
+    columns, _ = _columns(BlockEvent, record)
+    return BlockEvent(
+        id=record.key,
+        notification_id=notification,
+        occurred_at=times.occurred_at(record),
+        received_at=times.received_at,
+        address=wire.normalise_address(record.recipient)[: _room(BlockEvent, "address")],
+        **columns,
+    )
+
+
+def notification(
+    sent: wire.Notification, received_at: datetime, *, new: int, repeated: int, rejected: int
+) -> Notification:
+    """One POST as counts; its key begins with the time of receipt."""
+    return Notification(
+        id=wire.time_key(int(received_at.timestamp() * 1000)),
+        received_at=_stored(received_at),
+        event_type=sent.event_type[: _room(Notification, "event_type")],
+        server_composition=sent.server_composition[: _room(Notification, "server_composition")],
+        new=new,
+        repeated=repeated,
+        rejected=rejected,
+    )
+
+
+def rejected_event(sent: wire.Notification, rejection: wire.Rejection, times: Times) -> RejectedEvent:
+    """The row of what could not become a record."""
+    return RejectedEvent(
+        id=rejection.key,
+        event_type=sent.event_type[: _room(RejectedEvent, "event_type")],
+        server_composition=sent.server_composition[: _room(RejectedEvent, "server_composition")],
+        received_at=times.received_at,
+        position=rejection.position,
+        raw=rejection.raw,
+        error=rejection.error,
+    )
+
+
+class Times:
+    """Turns CMC's clock into stored times: its zone is the project's to say, its faults become our clock."""
+
+    def __init__(self, zone: ZoneInfo, received_at: datetime) -> None:
+        self._zone = zone
+        self.received_at = _stored(received_at)
+
+    def occurred_at(self, record: wire.Record) -> datetime:
+        created = record.created
+        if created is None:
+            return self.received_at
+        return _stored(created if created.tzinfo else created.replace(tzinfo=self._zone))
+
+
+def _stored(moment: datetime) -> datetime:
+    """An aware moment as the project stores times: in UTC, or naive in its zone where USE_TZ is off."""
+    return moment.astimezone(UTC) if settings.USE_TZ else timezone.make_naive(moment)
+
+
+def _columns(model: type[Any], record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The record's values for the model's own columns, and by CMC's names those that were cut, whole."""
+    columns, cut = {}, {}
+    for name, room in _shared(model, type(record)):
+        value = columns[name] = getattr(record, name)
+        if room is not None and len(value) > room:
+            columns[name], cut[_wire_names(type(record))[name]] = value[:room], value
+    return columns, cut
+
+
+def _differing(record: wire.MailRecord, mail: Mail) -> dict[str, str]:
+    """By CMC's names, what this event says of its mail that the mail's row does not."""
+    differing = {
+        _wire_names(type(record))[name]: value
+        for name in _MAIL_TEXTS
+        if (value := getattr(record, name)) and value != getattr(mail, name)
+    }
+    if record.server_composition != mail.server_composition:
+        differing["server_composition"] = record.server_composition
+    return differing
+
+
+@cache
+def _shared(model: type[Any], record_type: Any) -> tuple[tuple[str, int | None], ...]:
+    """The columns that are filled from a record's field of the same name, each with its room."""
+    fields = record_type.__dataclass_fields__.keys() - {"extra"}
+    return tuple(
+        (field.name, field.max_length) for field in model._meta.concrete_fields if field.name in fields
+    )
+
+
+@cache
+def _wire_names(record_type: Any) -> Mapping[str, str]:
+    return record_type.wire_names()
+
+
+@cache
+def _room(model: type[Any], name: str) -> int | None:
+    room: int | None = model._meta.get_field(name).max_length
+    return room

@@ -1,0 +1,129 @@
+"""All writes: sets of rows, sorted by key, so that rival batches queue up instead of deadlocking.
+
+`ignore_conflicts` is not used: it deadlocks MariaDB, drops rows with any error on SQLite and cuts text on
+MariaDB. An upsert that changes nothing takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, router
+
+from cmc_webhooks import durable
+from cmc_webhooks.models import Mail, PendingSignal, RejectedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from uuid import UUID
+
+    from django.db.models import Model
+
+__all__ = [
+    "MAX_OPEN_REJECTIONS",
+    "alias",
+    "insert",
+    "known_keys",
+    "lock_mails",
+    "reject",
+    "settle",
+    "update_mails",
+]
+
+logger = logging.getLogger(__name__)
+
+MAX_OPEN_REJECTIONS = 10_000
+
+# Equal in every row with one key, so that setting it again changes nothing.
+_SAME_IN_MAILS = "server_composition"
+_SAME_IN_REJECTIONS = "event_type"
+_MERGED = (
+    "header_from",
+    "return_path",
+    "subject",
+    "api_data",
+    "status",
+    "previous_status",
+    "delivery_status",
+    "delivery_event_id",
+    "bounce_code",
+    "bounce_event_id",
+    "status_at",
+    "reason",
+    "version",
+    "first_event_at",
+    "last_event_at",
+)
+
+
+def alias() -> str:
+    """The database that everything of this app is written to, and read from where it must be exact."""
+    return router.db_for_write(Mail)
+
+
+def known_keys(using: str, model: type[Model], keys: Collection[UUID]) -> set[UUID]:
+    """Those of `keys` that `model` has rows for."""
+    return set(model._default_manager.using(using).filter(pk__in=keys).values_list("pk", flat=True))
+
+
+def lock_mails(using: str, mails: Iterable[Mail]) -> dict[UUID, Mail]:
+    """The stored rows of these mails, by key, inserted where missing and locked until the transaction ends.
+
+    The insert comes first: reading before writing makes SQLite fail with `database is locked`.
+    """
+    ordered = _by_key(mails)
+    if not ordered:
+        return {}
+    _upsert(using, ordered, [_SAME_IN_MAILS])
+    stored = Mail.objects.using(using).select_for_update().filter(pk__in=[mail.pk for mail in ordered])
+    return {mail.pk: mail for mail in stored.order_by("pk")}
+
+
+def insert(using: str, rows: Iterable[Model]) -> None:
+    """Insert new rows of one model, in key order."""
+    ordered = _by_key(rows)
+    if ordered:
+        type(ordered[0])._default_manager.using(using).bulk_create(ordered)
+
+
+def update_mails(using: str, mails: Iterable[Mail]) -> None:
+    """Write what merging changed; one upsert, since `bulk_update` costs four times the rest of a batch."""
+    _upsert(using, _by_key(mails), _MERGED)
+
+
+def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
+    """Keep these rejected events; those known already stay as they are, and a flood is only logged."""
+    ordered = _by_key({rejection.pk: rejection for rejection in rejections}.values())
+    if not ordered:
+        return
+    still_open = RejectedEvent._default_manager.using(using).filter(resolved_at=None)
+    if still_open[: MAX_OPEN_REJECTIONS + 1].count() >= MAX_OPEN_REJECTIONS:
+        logger.warning("%d rejected events are open: no more are kept", MAX_OPEN_REJECTIONS)
+        return
+    _upsert(using, ordered, [_SAME_IN_REJECTIONS])
+
+
+def settle(using: str, sent: PendingSignal, owed: Sequence[PendingSignal]) -> bool:
+    """Replace a row whose signals were sent by rows for those still owed; False if another took it over."""
+    mine = PendingSignal._default_manager.using(using).filter(pk=sent.pk, attempts=sent.attempts)
+    if not owed:
+        return bool(mine.delete()[0])
+    with durable.atomic(using):
+        still_mine = bool(mine.delete()[0])
+        if still_mine:
+            insert(using, owed)
+    return still_mine
+
+
+def _by_key(rows: Iterable[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: row.pk)
+
+
+def _upsert(using: str, rows: list[Any], fields: Sequence[str]) -> None:
+    if not rows:
+        return
+    targeted = connections[using].features.supports_update_conflicts_with_target
+    type(rows[0])._default_manager.using(using).bulk_create(
+        rows, update_conflicts=True, update_fields=fields, unique_fields=["id"] if targeted else None
+    )

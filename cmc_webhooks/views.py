@@ -1,0 +1,138 @@
+"""The webhook: size, method, secrets, body, then the events go to `ingest`. No other answer than here.
+
+Nothing of a request is logged but the reason of its refusal; reports of errors show no local variables of
+this module and no field that was posted.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db import connections, transaction
+from django.http import HttpResponse, JsonResponse, UnreadablePostError
+from django.http.request import RawPostDataException
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+
+from cmc_webhooks import auth, durable, ingest, wire
+from cmc_webhooks.conf import app_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+__all__ = ["webhook"]
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 60
+METHODS = "POST, OPTIONS"
+
+
+class _TooLarge(Exception):
+    """The body is larger than is taken."""
+
+
+class _MethodNotAllowed(Exception):
+    """The webhook is for POST."""
+
+
+class _UnsupportedEncoding(Exception):
+    """The body is compressed, or says so."""
+
+
+_ANSWERS: dict[type[Exception], int] = {
+    wire.BadBody: 400,
+    UnreadablePostError: 400,
+    auth.Unauthorized: 401,
+    auth.Refused: 403,
+    _MethodNotAllowed: 405,
+    _TooLarge: 413,
+    RequestDataTooBig: 413,
+    wire.TooManyEvents: 413,
+    _UnsupportedEncoding: 415,
+    wire.UnsupportedCharset: 415,
+    durable.Unavailable: 503,
+}
+_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": 'Basic realm="cmc_webhooks", charset="UTF-8"'},
+    405: {"Allow": METHODS},
+    503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+}
+
+
+def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Opt out of ATOMIC_REQUESTS for every database, so that 200 means committed."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
+@csrf_exempt
+@login_not_required
+@_outside_transactions
+@sensitive_post_parameters()
+@sensitive_variables()
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Take one notification. The answer to each kind of request is in the README's table of HTTP answers."""
+    try:
+        _check_size(request.META.get("CONTENT_LENGTH"))
+        if request.method == "OPTIONS":
+            return HttpResponse(headers={"Allow": METHODS})
+        receipt = ingest.receive(_authenticated_frame(request))
+    except tuple(_ANSWERS) as error:
+        return _refusal(error)
+    except Exception:
+        logger.exception("The notification could not be handled")
+        return _answer(503, "not stored, please send it again")
+    return JsonResponse({"new": receipt.new, "repeated": receipt.repeated, "rejected": receipt.rejected})
+
+
+@sensitive_variables()
+def _authenticated_frame(request: HttpRequest) -> wire.Frame:
+    """The frame of a POST whose secrets are right; those in headers are looked at before the body is read."""
+    if request.method != "POST":
+        raise _MethodNotAllowed("POST only")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _UnsupportedEncoding("compressed bodies are not read")
+    auth.check_address(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", ""))
+    auth.check_authorization(request.headers.get("Authorization", ""))
+    frame = _frame(request)
+    auth.check_api_key(frame.api_key)
+    return frame
+
+
+@sensitive_variables()
+def _frame(request: HttpRequest) -> wire.Frame:
+    try:
+        body = request.body
+    except RawPostDataException:  # a middleware has read the form already
+        return wire.decode_fields((name, value) for name, values in request.POST.lists() for value in values)
+    _check_size(len(body))
+    return wire.decode(body, request.META.get("CONTENT_TYPE", ""))
+
+
+def _check_size(length: str | int | None) -> None:
+    try:
+        size = int(length or 0)
+    except ValueError:
+        return
+    if size > app_settings.max_body:
+        raise _TooLarge(f"larger than {app_settings.max_body} bytes")
+
+
+def _refusal(error: Exception) -> HttpResponse:
+    status = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
+    reason = "the database does not take it now" if status == 503 else str(error)
+    logger.warning("Refused with %d: %s", status, reason)
+    return _answer(status, reason)
+
+
+def _answer(status: int, text: str) -> HttpResponse:
+    return HttpResponse(
+        f"{text}\n", status=status, content_type="text/plain; charset=utf-8", headers=_HEADERS.get(status)
+    )

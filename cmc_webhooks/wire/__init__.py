@@ -1,0 +1,66 @@
+"""What Customers Mail Cloud sends: body -> typed records and their keys.
+
+Standard library only; no module here knows Django, settings or a database. Nothing above this package
+knows CMC's spelling. Sources: https://smtps.jp/docs-en/apiv2/webhook and
+https://smtps.jp/docs-en/apiv2/webhook/event.
+"""
+
+from __future__ import annotations
+
+from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields
+from cmc_webhooks.wire.keys import (
+    UNTIMED_END,
+    event_key,
+    key_at,
+    key_ms,
+    mail_key,
+    message_range,
+    rejection_key,
+    time_key,
+)
+from cmc_webhooks.wire.notification import Notification, Rejection, TooManyEvents, read, reject
+from cmc_webhooks.wire.records import (
+    BlockRecord,
+    BounceRecord,
+    DeliveryRecord,
+    MailRecord,
+    Record,
+    within_bmp,
+)
+from cmc_webhooks.wire.text import (
+    bare_message_id,
+    clean,
+    domain_of,
+    normalise_address,
+)
+
+__all__ = [
+    "UNTIMED_END",
+    "BadBody",
+    "BlockRecord",
+    "BounceRecord",
+    "DeliveryRecord",
+    "Frame",
+    "MailRecord",
+    "Notification",
+    "Record",
+    "Rejection",
+    "TooManyEvents",
+    "UnsupportedCharset",
+    "bare_message_id",
+    "clean",
+    "decode",
+    "decode_fields",
+    "domain_of",
+    "event_key",
+    "key_at",
+    "key_ms",
+    "mail_key",
+    "message_range",
+    "normalise_address",
+    "read",
+    "reject",
+    "rejection_key",
+    "time_key",
+    "within_bmp",
+]

@@ -1,0 +1,227 @@
+"""Body -> frame: JSON, form or multipart, told apart by what the body is, then by what its header says.
+
+Source: https://smtps.jp/docs-en/apiv2/webhook (content types), https://smtps.jp/docs-en/apiv2/webhook/event
+(fields), RFC 7578 (multipart/form-data).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import HeaderParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_NESTING = 20
+MAX_INTEGER_DIGITS = 32
+MAX_FIELDS = 100
+
+_FRAME_FIELDS = frozenset({"api_key", "server_composition", "event_type", "event"})
+_UNIQUE_FIELDS = frozenset({"api_key", "event_type", "event"})
+_BLANKS = b" \t\r\n\v\f"
+
+# Names the console's users may meet that Python's codecs do not know (WHATWG Encoding, section 4.2).
+_CHARSET_ALIASES = {
+    "x-sjis": "shift_jis",
+    "x-euc-jp": "euc_jp",
+    "cseucpkdfmtjapanese": "euc_jp",
+    "x-cp1252": "cp1252",
+}
+# Python's codec -> the one that reads it: ASCII is read as UTF-8, of which it is a part.
+_CHARSETS = {
+    "utf-8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "ascii": "utf-8",
+    "iso8859-1": "latin-1",
+    "cp1252": "cp1252",
+    "iso2022_jp": "iso2022_jp",
+    "shift_jis": "shift_jis",
+    "cp932": "cp932",
+    "euc_jp": "euc_jp",
+}
+
+
+class BadBody(ValueError):
+    """The body is not a notification; the message says what is wrong and where, without quoting it."""
+
+
+class UnsupportedCharset(ValueError):
+    """The body's declared charset is none that we read."""
+
+
+class Ambiguous(dict[str, Any]):
+    """A JSON object in which a name stood twice; `twice` holds those names."""
+
+    twice: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The outer fields of one POST as they came: nothing here is checked, and `api_key` may be anything."""
+
+    api_key: Any = field(default=None, repr=False)
+    server_composition: Any = None
+    event_type: Any = None
+    event: Any = field(default=None, repr=False)
+
+
+def decode(body: bytes, content_type: str = "") -> Frame:
+    """The frame inside a body.
+
+    Raises:
+        BadBody: no notification can be in it, or what it says is ambiguous.
+        UnsupportedCharset: `content_type` declares a charset outside the list.
+    """
+    header = _parse_header(content_type)
+    charset = _codec(header.get_param("charset"))
+    start = body.removeprefix(codecs.BOM_UTF8).lstrip(_BLANKS)
+    if not start:
+        raise BadBody("the body is empty")
+    if boundary := _boundary(start, header):
+        return decode_fields(_multipart_fields(start, boundary, charset))
+    if start[:1] in b'{["' or (header.get_content_type() == "application/json" and b"=" not in start):
+        return _frame_of_json(_load(start.decode(charset, "replace"), "the body"))
+    return decode_fields(_form_fields(start, charset))
+
+
+def decode_fields(fields: Iterable[tuple[str, str]]) -> Frame:
+    """The frame inside the fields of a form that was parsed already.
+
+    Raises:
+        BadBody: a field that must be unique stood twice, or none of ours is there.
+    """
+    frame: dict[str, str] = {}
+    for name, value in fields:
+        if name in _UNIQUE_FIELDS and name in frame:
+            raise BadBody(f"ambiguous: {name} is given twice")
+        if name in _FRAME_FIELDS:
+            frame[name] = value
+    if not frame:
+        raise BadBody("neither JSON nor a form of ours: no event_type, no event")
+    return Frame(**frame)
+
+
+def load_event(value: Any) -> Any:
+    """The `event` of a frame: itself, or what its JSON text says.
+
+    Raises:
+        BadBody: the text is no JSON, or ambiguous.
+    """
+    return _load(value.removeprefix("\ufeff"), "event") if isinstance(value, str) else value
+
+
+def _frame_of_json(document: Any) -> Frame:
+    if not isinstance(document, dict):
+        raise BadBody("the body is JSON, but no object")
+    if isinstance(document, Ambiguous) and (twice := document.twice & _UNIQUE_FIELDS):
+        raise BadBody(f"ambiguous: {', '.join(sorted(twice))} is given twice")
+    return Frame(**{name: value for name, value in document.items() if name in _FRAME_FIELDS})
+
+
+def _load(text: str, place: str) -> Any:
+    try:
+        document = _json(text)
+    except BadBody as error:
+        raise BadBody(f"{place}: {error}") from None
+    except (ValueError, RecursionError):
+        raise BadBody(f"{place} is not JSON") from None
+    if _nested_deeper(document, MAX_NESTING):
+        raise BadBody(f"{place} is nested deeper than {MAX_NESTING}")
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    names = [name for name, _ in pairs]
+    ambiguous = Ambiguous(plain)
+    ambiguous.twice = frozenset(name for name in plain if names.count(name) > 1)
+    return ambiguous
+
+
+def _integer(digits: str) -> str:
+    if len(digits.lstrip("-")) > MAX_INTEGER_DIGITS:
+        raise BadBody(f"an integer has more than {MAX_INTEGER_DIGITS} digits")
+    return digits
+
+
+def _constant(word: str) -> None:
+    raise BadBody(f"{word} is not JSON")
+
+
+# Numbers stay the text that was sent: 2 and "2" are one value, and no size or precision is lost.
+_json = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=str, parse_constant=_constant
+).decode
+
+
+def _nested_deeper(document: Any, limit: int) -> bool:
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(limit):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+    return bool(level)
+
+
+def _form_fields(body: bytes, charset: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            body.decode(charset, "replace").strip(),
+            keep_blank_values=True,
+            encoding=charset,
+            errors="replace",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise BadBody(f"the form has more than {MAX_FIELDS} fields") from None
+
+
+def _multipart_fields(body: bytes, boundary: bytes, charset: str) -> list[tuple[str, str]]:
+    parts = body.split(b"\n--" + boundary)
+    if len(parts) > MAX_FIELDS:
+        raise BadBody(f"the form has more than {MAX_FIELDS} fields")
+    fields = []
+    for part in parts:
+        head, _, value = part.partition(b"\r\n\r\n") if b"\r\n\r\n" in part else part.partition(b"\n\n")
+        _, _, head = head.partition(b"\n")
+        headers = HeaderParser().parsestr(head.decode("utf-8", "replace"))
+        name = headers.get_param("name", header="content-disposition")
+        if isinstance(name, str):
+            own = headers.get_param("charset")
+            codec = _codec(own) if own else charset
+            fields.append((name, value.removesuffix(b"\r").decode(codec, "replace")))
+    return fields
+
+
+def _boundary(body: bytes, header: Message) -> bytes | None:
+    if body.startswith(b"--"):
+        return body.partition(b"\n")[0].strip()[2:]
+    declared = header.get_boundary() if header.get_content_type() == "multipart/form-data" else None
+    return declared.encode() if declared and f"--{declared}".encode() in body else None
+
+
+def _parse_header(content_type: str) -> Message:
+    header = Message()
+    header["content-type"] = re.sub(r"[\r\n]+", " ", content_type)
+    return header
+
+
+def _codec(charset: Any) -> str:
+    if not charset:
+        return "utf-8"
+    name = str(charset).strip().lower()
+    try:
+        return _CHARSETS[codecs.lookup(_CHARSET_ALIASES.get(name, name)).name]
+    except (LookupError, ValueError):
+        raise UnsupportedCharset("the charset is not one that is read here") from None

@@ -1,0 +1,99 @@
+"""Primary keys made of what was sent, so that the same fact always has the same key.
+
+All are UUIDs of version 8 (RFC 9562, section 5.8) whose byte 8 lies in B0 to BF: MariaDB's uuid type refuses
+some other version 8 values and reorders others, and orders these by their bytes, as SQLite and PostgreSQL do.
+That leaves 120 bits: 60 before byte 8 and 60 after it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from secrets import randbits
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HALF = 60
+_HALF_MASK = (1 << _HALF) - 1
+_HASH_BITS = 72
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def event_key(
+    event_type: str,
+    server_composition: str,
+    values: Mapping[str, str],
+    extra: Mapping[str, Any],
+    created: datetime | None,
+) -> UUID:
+    """The key of one event: 48 bits of its time, then 72 bits of BLAKE2b over its canonical form `k1`.
+
+    `values` are the event's values as sent, cleaned and as text, by our names; `extra` the rest, by CMC's.
+    """
+    form = _canonical(["k1", event_type, server_composition, values, extra])
+    return _uuid8(_milliseconds(created) << _HASH_BITS | _hash(form, _HASH_BITS // 8))
+
+
+def mail_key(message_id: str, server_composition: str, address: str, event: UUID) -> UUID:
+    """The key of one message to one recipient; neighbours in key order are recipients of one message.
+
+    Takes the bare message id and the normalised address. What has no message id is a mail of its own, named
+    by its event; what has no recipient shares the first half with its message only.
+    """
+    first = ["message", message_id] if message_id else ["event", str(event)]
+    last = ["recipient", server_composition, address] if message_id and address else ["event", str(event)]
+    return _uuid8(_half(first) << _HALF | _half(last))
+
+
+def message_range(message_id: str) -> tuple[UUID, UUID]:
+    """The least and the greatest key that a mail with this bare message id can have."""
+    first = _half(["message", message_id]) << _HALF
+    return _uuid8(first), _uuid8(first | _HALF_MASK)
+
+
+def rejection_key(event_type: str, server_composition: str, raw: str) -> UUID:
+    """The key of an event that could not be stored: the same text again is the same row."""
+    return _uuid8(_hash(_canonical(["rejected", event_type, server_composition, raw]), 15))
+
+
+def time_key(ms: int, sequence: int = 0) -> UUID:
+    """A new key of ours: `ms` since 1970, then a place among those of one moment (below 4096), then chance."""
+    return _uuid8(ms << _HASH_BITS | sequence << _HALF | randbits(_HALF))
+
+
+def key_at(moment: datetime) -> UUID:
+    """The least event key whose `created` showed this wall clock, whatever the zone."""
+    return _uuid8(_milliseconds(moment) << _HASH_BITS)
+
+
+def key_ms(key: UUID) -> int:
+    """The time inside an event key: milliseconds of CMC's wall clock since 1970, 0 if it sent none."""
+    return key.int >> 80
+
+
+UNTIMED_END = UUID(int=1 << 80)
+"""Above every key of an event without a usable `created`, below every other event key."""
+
+
+def _milliseconds(moment: datetime | None) -> int:
+    if moment is None:
+        return 0
+    return max(0, (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1))
+
+
+def _uuid8(bits: int) -> UUID:
+    first, last = bits >> _HALF, bits & _HALF_MASK
+    return UUID(int=(first >> 12) << 80 | 0x8 << 76 | (first & 0xFFF) << 64 | 0xB << 60 | last)
+
+
+def _hash(form: str, size: int) -> int:
+    return int.from_bytes(blake2b(form.encode(), digest_size=size).digest(), "big")
+
+
+def _half(form: list[str]) -> int:
+    return _hash(_canonical(form), 8) >> 4

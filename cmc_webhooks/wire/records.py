@@ -1,0 +1,230 @@
+"""One item of an event list -> a typed record: one frozen dataclass for each kind of event.
+
+Fields of version 1 are mapped to those of version 2. Sources: https://smtps.jp/docs-en/apiv2/webhook/event
+(version 2), https://smtps.jp/docs/apiv1/webhook/event (version 1), https://smtps.jp/docs-en/apiv2/te/blocks
+(the only published description of a block; its event is read leniently).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from cmc_webhooks.wire import body, keys
+from cmc_webhooks.wire.text import clean, one_line, replace_astral
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
+_CREATED = re.compile(
+    r"\s*(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\s*(Z|[+-]\d\d:?\d\d)?\s*", re.ASCII
+)
+# Two days short of the end, so that no zone can push a time past the last year that Python knows.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+# A server's answer may have several lines; everything else with a field is one.
+_MULTILINE = frozenset({"reason"})
+
+
+class BadRecord(ValueError):
+    """One event cannot be stored; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An event as it was sent, cleaned: every value is text, and an absent one is "".
+
+    `created` is CMC's clock, naive unless an offset was sent; None if it was absent or no time that exists.
+    """
+
+    WIRE_NAMES: ClassVar[Mapping[str, str]] = {}
+
+    key: UUID
+    position: int
+    server_composition: str = ""
+    created: datetime | None = None
+
+    @classmethod
+    def of(cls, event_type: str, server_composition: str, position: int, item: Any) -> Self:
+        """The record inside one item of an event list.
+
+        Raises:
+            BadRecord: the item is no object, gives a name twice, or has a list or an object for a text.
+        """
+        if not isinstance(item, dict):
+            raise BadRecord("not an object")
+        if isinstance(item, body.Ambiguous):
+            raise BadRecord(f"{_quoted(item.twice)} is given twice")
+        item = as_text(item)
+        values, extra = _split(item, cls.WIRE_NAMES)
+        created = _created(values.get("created", ""))
+        key = keys.event_key(event_type, server_composition, values, extra, created)
+        if "created" in values and created is None:
+            extra["created"] = values["created"]
+        values.pop("created", None)
+        return cls(
+            key=key,
+            position=position,
+            server_composition=server_composition,
+            created=created,
+            **cls._kept(item, extra),
+            **values,
+        )
+
+    def as_sent(self) -> dict[str, Any]:
+        """The event by CMC's names, as near to what was sent as a record can tell."""
+        sent = {own: getattr(self, name) for name, own in self.wire_names().items()}
+        if self.created is not None:
+            sent["created"] = self.created.isoformat(" ")
+        return {name: value for name, value in sent.items() if value}
+
+    @classmethod
+    def wire_names(cls) -> dict[str, str]:
+        """Our names and CMC's of version 2 for them."""
+        return {name: wire_name for wire_name, name in reversed(cls.WIRE_NAMES.items())}
+
+    @staticmethod
+    def _kept(item: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+        """The field that holds what the others do not."""
+        return {"extra": extra}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRecord(Record):
+    """What deliveries and bounces share: a fact about one message and one recipient.
+
+    `extra` holds, by CMC's names, what has no field of its own, an unusable `created` included.
+    """
+
+    message_id: str = ""
+    recipient: str = ""
+    header_from: str = ""
+    return_path: str = ""
+    subject: str = ""
+    api_data: str = ""
+    reason: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_sent(self) -> dict[str, Any]:
+        return {**Record.as_sent(self), **self.extra}
+
+
+_MAIL_NAMES = {
+    "created": "created",
+    "messageId": "message_id",
+    "to": "recipient",
+    "from": "header_from",
+    "returnPath": "return_path",
+    "subject": "subject",
+    "apiData": "api_data",
+    "reason": "reason",
+    "envelopeTo": "recipient",
+    "envelopeFrom": "return_path",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord(MailRecord):
+    """One item of `event.deliveries`."""
+
+    WIRE_NAMES = {**_MAIL_NAMES, "status": "status", "sourceIp": "source_ip", "senderIp": "sender_ip"}
+
+    status: str = ""
+    source_ip: str = ""
+    sender_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceRecord(MailRecord):
+    """One item of `event.bounces`; its code is what CMC calls `status`."""
+
+    WIRE_NAMES = {**_MAIL_NAMES, "status": "bounce_code"}
+
+    bounce_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRecord(Record):
+    """One item of `event.blocks`. No sample is published: everything is optional, `raw` holds all of it."""
+
+    WIRE_NAMES = {
+        "created": "created",
+        "email": "recipient",
+        "to": "recipient",
+        "status": "bounce_code",
+        "occurred": "occurrences",
+    }
+
+    recipient: str = ""
+    bounce_code: str = ""
+    occurrences: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_sent(self) -> dict[str, Any]:
+        return dict(self.raw)
+
+    @staticmethod
+    def _kept(item: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+        return {"raw": item}
+
+
+def within_bmp(record: Record) -> Record:
+    """The record, its key unchanged, for tables in a 3-byte charset: see `text.replace_astral`."""
+    tame = {
+        each.name: json.loads(replace_astral(json.dumps(value, ensure_ascii=False)))
+        for each in fields(record)
+        if isinstance(value := getattr(record, each.name), str | dict)
+    }
+    return replace(record, **tame)
+
+
+def _split(item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """An item's values by our names, and the rest by CMC's. Empty values are as good as absent.
+
+    Where version 1 and 2 names of one thing disagree, version 2 wins and the other is part of the rest.
+    """
+    values: dict[str, str] = {}
+    extra = {name: value for name, value in item.items() if name not in names and value not in ("", None)}
+    for wire_name, name in names.items():
+        value = item.get(wire_name)
+        if value is None or value == "":
+            continue
+        if not isinstance(value, str):
+            raise BadRecord(f"{wire_name} is not text")
+        text = value if name in _MULTILINE else one_line(value)
+        if values.setdefault(name, text) != text:
+            extra[wire_name] = text
+    return values, extra
+
+
+def as_text(value: Any) -> Any:
+    """`value` with every scalar as cleaned text and without API keys, at any depth; null stays."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(name): as_text(inner) for name, inner in value.items() if name != "api_key"}
+    if isinstance(value, list):
+        return [as_text(inner) for inner in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
+
+
+def _created(text: str) -> datetime | None:
+    match = _CREATED.fullmatch(text)
+    if match is None:
+        return None
+    day, time, offset = match.groups()
+    try:
+        created = datetime.fromisoformat(f"{day} {time}{offset or ''}")
+    except ValueError:
+        return None
+    return created if _FIRST <= created.replace(tzinfo=UTC) < _LAST else None
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Names that a sender chose, fit for a message of one short line."""
+    return one_line(clean(", ".join(sorted(names))))[:64]

@@ -1,0 +1,124 @@
+"""What all tests share: a client that posts as CMC does, and signals that are collected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cmc_webhooks import signals
+
+HOOK = "/cmc/webhook"
+API_KEY = "s3cret-value-for-tests"
+PAYLOADS = Path(__file__).parent / "payloads"
+CASES = Path(__file__).parent / "cases"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Hook:
+    """Posts notifications as CMC would: csrf checks on, and no exception let through."""
+
+    def __init__(self) -> None:
+        self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+    def post(
+        self, body: bytes, content_type: str = "application/json", path: str = HOOK, **headers: str
+    ) -> Any:
+        """POST a body byte for byte. `headers` are WSGI names, such as HTTP_AUTHORIZATION."""
+        return self.client.generic("POST", path, body, content_type=content_type, **headers)
+
+    def send(self, event_type: str, *events: dict[str, Any], api_key: str | None = API_KEY) -> Any:
+        """POST these events as JSON, with the right key."""
+        return self.post(notification(event_type, *events, api_key=api_key))
+
+    def file(self, path: Path) -> Any:
+        """POST a recorded body; its suffix says which kind it is."""
+        kinds = {".json": "application/json", ".form": FORM, ".bin": "application/json"}
+        return self.post(path.read_bytes(), kinds[path.suffix])
+
+
+def notification(event_type: str, *events: dict[str, Any], api_key: str | None = API_KEY) -> bytes:
+    """The JSON body of a notification."""
+    frame: dict[str, Any] = {
+        "event_type": event_type,
+        "server_composition": "pro",
+        "event": {event_type: list(events)},
+    }
+    if api_key is not None:
+        frame["api_key"] = api_key
+    return json.dumps(frame, ensure_ascii=False).encode()
+
+
+def delivery(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any]:
+    """One item of `event.deliveries`, as CMC spells it."""
+    return {
+        "created": "2023-01-25 14:03:06",
+        "messageId": message_id,
+        "from": "info@example.com",
+        "to": "user@example.jp",
+        "returnPath": "info@return.pro.smtps.jp",
+        "subject": "メールマガジンのテスト",
+        "apiData": "",
+        "status": "queued",
+        "reason": "",
+        "sourceIp": "",
+        "senderIp": "",
+    } | values
+
+
+def bounce(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any]:
+    """One item of `event.bounces`, as CMC spells it."""
+    return {
+        "created": "2023-01-25 14:06:07",
+        "messageId": message_id,
+        "from": "info@example.com",
+        "to": "user@example.jp",
+        "returnPath": "info@return.pro.smtps.jp",
+        "subject": "メールマガジンのテスト",
+        "apiData": "",
+        "status": "2",
+        "reason": "550 5.1.1 user unknown",
+    } | values
+
+
+class Sent(list[tuple[str, Any, dict[str, Any]]]):
+    """Signals in the order they were sent: name, sender, arguments."""
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [arguments for each, _, arguments in self if each == name]
+
+
+@pytest.fixture
+def hook(settings: Any) -> Hook:
+    """A client of the webhook. Only the key of `API_KEY` is configured."""
+    settings.CMC_WEBHOOKS_API_KEYS = [API_KEY]
+    return Hook()
+
+
+@pytest.fixture
+def open_hook(settings: Any) -> Hook:
+    """A client of a webhook that asks for no secret, for recorded bodies, which have none."""
+    settings.CMC_WEBHOOKS_API_KEYS = []
+    settings.CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED = True
+    return Hook()
+
+
+@pytest.fixture
+def sent() -> Any:
+    """The signals sent during the test."""
+    collected = Sent()
+
+    def on_event(sender: Any, **arguments: Any) -> None:
+        collected.append(("event_recorded", sender, arguments))
+
+    def on_change(sender: Any, **arguments: Any) -> None:
+        collected.append(("status_changed", sender, arguments))
+
+    signals.event_recorded.connect(on_event)
+    signals.status_changed.connect(on_change)
+    yield collected
+    signals.event_recorded.disconnect(on_event)
+    signals.status_changed.disconnect(on_change)
