@@ -58,9 +58,9 @@ class Batch:
     def mails(self) -> list[Mail]:
         """The mails of all events, as their first events here describe them."""
         mails: dict[UUID, Mail] = {}
-        for key, mail_key in self.mail_keys.items():
-            if mail_key not in mails:
-                mails[mail_key] = rows.mail(self.records[key], mail_key, self.times)
+        for key, record in self.records.items():
+            if isinstance(record, wire.MailRecord) and (mail_key := self.mail_keys[key]) not in mails:
+                mails[mail_key] = rows.mail(record, mail_key, self.times)
         return list(mails.values())
 
     def events(
@@ -71,7 +71,7 @@ class Batch:
         for key, record in new.items():
             if isinstance(record, wire.BlockRecord):
                 events.append(rows.block_event(record, notification, self.times))
-            else:
+            elif self.model and isinstance(record, wire.MailRecord):
                 mail = mails[self.mail_keys[key]]
                 rows.fill(mail, record)
                 events.append(rows.mail_event(self.model, record, mail, notification, self.times))

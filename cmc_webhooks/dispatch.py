@@ -113,7 +113,7 @@ def _left_over(
         single = _row([call], now, sequence, FIRST_PAUSE_MS << row.attempts - 1, row.attempts)
         single.last_error = type(error).__name__[:255]
         if row.attempts >= MAX_ATTEMPTS:
-            single.state = PendingSignal.State.DEAD
+            single.state = PendingSignal.States.DEAD
             logger.error("A signal is dead after %d attempts", row.attempts)
         rows.append(single)
     return rows

@@ -61,14 +61,14 @@ def run(using: str, work: Callable[[], Result]) -> Result:
             connection.close_if_unusable_or_obsolete()
             last = tries == TRIES or time.monotonic() >= deadline
             if _may_pass(connection, error) and not last:
-                logger.info("The database gave way (%s), trying again", type(error).__name__)
+                logger.info("The database gave way (%s), trying again", _described(error))
                 time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311 - spreads rivals
             elif _is_of_the_data(error):
-                raise Unstorable from error
+                raise Unstorable(_described(error)) from error
             else:
-                raise Unavailable from error
+                raise Unavailable(_described(error)) from error
         except (ValueError, OverflowError) as error:
-            raise Unstorable from error
+            raise Unstorable(type(error).__name__) from error
     raise AssertionError("unreachable")
 
 
@@ -112,3 +112,12 @@ def _is_of_the_data(error: Exception) -> bool:
 
 def _number(error: Exception) -> Any:
     return error.args[0] if error.args else None
+
+
+def _described(error: Exception) -> str:
+    """The error's class and number. Never its text, which may quote the data."""
+    cause: Any = error.__cause__
+    number = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    if number is None and isinstance(_number(error), int):
+        number = _number(error)
+    return f"{type(error).__name__} {number or ''}".rstrip()

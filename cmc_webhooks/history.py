@@ -15,5 +15,5 @@ def timeline(mail: Mail) -> list[DeliveryEvent | BounceEvent]:
 
     Where two share a second, a delivery stands before a bounce, and a mail's way is in its natural order.
     """
-    events = [*mail.delivery_events.all(), *mail.bounce_events.all()]
+    events: list[DeliveryEvent | BounceEvent] = [*mail.delivery_events.all(), *mail.bounce_events.all()]
     return sorted(events, key=lambda event: (event.occurred_at, event.state.phase, event.pk))

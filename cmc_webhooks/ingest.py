@@ -51,7 +51,7 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
     try:
         receipt = durable.run(using, partial(_store, using, ready))
     except durable.Unstorable as error:
-        logger.warning("The database refused an event (%s): looking for it", type(error.__cause__).__name__)
+        logger.warning("The database refused an event (%s): looking for it", error)
         ready = _without_unstorable(using, ready)
         receipt = _store_for_good(using, ready)
     for rejection in ready.sent.rejections:
@@ -140,7 +140,7 @@ def _store_for_good(using: str, ready: batch.Batch) -> Receipt:
     try:
         return durable.run(using, partial(_store, using, ready))
     except durable.Unstorable as error:
-        raise durable.Unavailable from error
+        raise durable.Unavailable(str(error)) from error
 
 
 def _without_unstorable(using: str, ready: batch.Batch) -> batch.Batch:

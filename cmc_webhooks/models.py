@@ -6,12 +6,15 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import querysets, status
+from cmc_webhooks.querysets import ADDRESS_LENGTH, MailEventQuerySet, MailQuerySet
+from cmc_webhooks.status import BounceClass, State, bounce_class, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
 __all__ = [
@@ -36,7 +39,7 @@ class Mail(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     message_id = models.TextField(_("message id"))
     recipient = models.TextField(_("recipient"))
-    address = models.CharField(_("address"), max_length=querysets.ADDRESS_LENGTH)
+    address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
     domain = models.CharField(_("domain"), max_length=255)
     header_from = models.TextField(_("header from"))
     return_path = models.TextField(_("return path"))
@@ -59,7 +62,7 @@ class Mail(models.Model):
     last_event_at = models.DateTimeField(_("last event at"))
     erased_at = models.DateTimeField(_("erased at"), null=True)
 
-    objects = querysets.MailQuerySet.as_manager()
+    objects = MailQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("mail")
@@ -76,17 +79,15 @@ class Mail(models.Model):
         return f"{self.message_id} → {self.recipient}"
 
     @property
-    def state(self) -> status.State:
-        """The winning events, for `status.merge`."""
-        return status.State(
-            self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id
-        )
+    def state(self) -> State:
+        """The winning events, for `merge`."""
+        return State(self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id)
 
     def merge(self, events: Iterable[MailEvent]) -> None:
         """Let the mail know of events of its own that it did not know, as one change of status at most."""
         events = list(events)
         before = self.state
-        after = reduce(status.merge, [event.state for event in events], before)
+        after = reduce(merge, [event.state for event in events], before)
         self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id = after
         for event in events:
             if event.pk == after.deciding_key:
@@ -100,7 +101,7 @@ class Mail(models.Model):
     @property
     def bounce_class(self) -> str:
         """The class of the winning bounce; "" if there is none."""
-        return status.bounce_class(self.bounce_code) if self.bounce_event_id else ""
+        return bounce_class(self.bounce_code) if self.bounce_event_id else ""
 
 
 class MailEvent(models.Model):
@@ -127,13 +128,13 @@ class MailEvent(models.Model):
     reason = models.TextField(_("reason"))
     extra = models.JSONField(_("extra"), default=dict)
 
-    objects = querysets.MailEventQuerySet.as_manager()
+    objects = MailEventQuerySet.as_manager()
 
     class Meta:
         abstract = True
 
     @property
-    def state(self) -> status.State:
+    def state(self) -> State:
         """What this event alone says of its mail."""
         raise NotImplementedError
 
@@ -162,11 +163,11 @@ class DeliveryEvent(MailEvent):
         indexes = [models.Index(fields=["mail"], name="cmc_delivery_mail")]
 
     def __str__(self) -> str:
-        return f"{self.status} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.status}, {_shown(self.occurred_at)}"
 
     @property
-    def state(self) -> status.State:
-        return status.State(delivery_status=self.status, delivery_key=self.pk)
+    def state(self) -> State:
+        return State(delivery_status=self.status, delivery_key=self.pk)
 
 
 class BounceEvent(MailEvent):
@@ -183,15 +184,15 @@ class BounceEvent(MailEvent):
         indexes = [models.Index(fields=["mail"], name="cmc_bounce_mail")]
 
     def __str__(self) -> str:
-        return f"bounce {self.bounce_code} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"bounce {self.bounce_code}, {_shown(self.occurred_at)}"
 
     @property
-    def state(self) -> status.State:
-        return status.State(bounce_code=self.bounce_code, bounce_key=self.pk)
+    def state(self) -> State:
+        return State(bounce_code=self.bounce_code, bounce_key=self.pk)
 
     @property
-    def bounce_class(self) -> status.BounceClass:
-        return status.bounce_class(self.bounce_code)
+    def bounce_class(self) -> BounceClass:
+        return bounce_class(self.bounce_code)
 
 
 class BlockEvent(models.Model):
@@ -208,7 +209,7 @@ class BlockEvent(models.Model):
     )
     occurred_at = models.DateTimeField(_("occurred at"))
     received_at = models.DateTimeField(_("received at"))
-    address = models.CharField(_("address"), max_length=querysets.ADDRESS_LENGTH)
+    address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
     bounce_code = models.CharField(_("bounce code"), max_length=32)
     occurrences = models.CharField(_("occurrences"), max_length=32)
     raw = models.JSONField(_("as sent"), default=dict)
@@ -218,7 +219,7 @@ class BlockEvent(models.Model):
         verbose_name_plural = _("block events")
 
     def __str__(self) -> str:
-        return f"{self.address} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.address}, {_shown(self.occurred_at)}"
 
 
 class Notification(models.Model):
@@ -237,7 +238,7 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
 
     def __str__(self) -> str:
-        return f"{self.event_type} {self.received_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.event_type}, {_shown(self.received_at)}"
 
 
 class RejectedEvent(models.Model):
@@ -271,7 +272,7 @@ class PendingSignal(models.Model):
     it, the row belongs to whoever leased it.
     """
 
-    class State(models.TextChoices):
+    class States(models.TextChoices):
         PENDING = "pending", _("pending")
         DEAD = "dead", _("dead")
 
@@ -279,7 +280,7 @@ class PendingSignal(models.Model):
     items = models.JSONField(_("signals"))
     available_at = models.BigIntegerField(_("available at"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.PENDING)
+    state = models.CharField(_("state"), max_length=8, choices=States.choices, default=States.PENDING)
     last_error = models.CharField(_("last error"), max_length=255)
 
     class Meta:
@@ -289,3 +290,8 @@ class PendingSignal(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.items)} × {self.state}"
+
+
+def _shown(moment: datetime) -> str:
+    """A moment for people, in the active zone."""
+    return f"{timezone.template_localtime(moment):%Y-%m-%d %H:%M:%S}"

@@ -58,8 +58,9 @@ class MailEventQuerySet(models.QuerySet[Any]):
         return self.filter((by_key | Q(pk__lt=wire.UNTIMED_END)) & exact) if exact else self
 
     def _mails(self) -> models.QuerySet[Any]:
-        mail = self.model._meta.get_field("mail").related_model
-        return mail._default_manager.using(self.db)
+        mail: Any = self.model._meta.get_field("mail").related_model
+        mails: models.QuerySet[Any] = mail._default_manager.using(self.db)
+        return mails
 
 
 def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:

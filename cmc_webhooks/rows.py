@@ -10,12 +10,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from cmc_webhooks import wire
-from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification, RejectedEvent
+from cmc_webhooks.models import BlockEvent, Mail, Notification, RejectedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
     from zoneinfo import ZoneInfo
+
+    from cmc_webhooks.models import MailEvent
 
 __all__ = ["Times", "block_event", "fill", "mail", "mail_event", "mail_key", "notification", "rejected_event"]
 
@@ -59,19 +61,19 @@ def fill(mail: Mail, record: wire.MailRecord) -> None:
 
 
 def mail_event(
-    model: type[DeliveryEvent | BounceEvent],
+    model: Any,
     record: wire.MailRecord,
     mail: Mail,
     notification: UUID,
     times: Times,
-) -> DeliveryEvent | BounceEvent:
+) -> MailEvent:
     """The row of a delivery or a bounce; without texts if the mail's personal data was erased."""
     columns, extra = _columns(model, record)
     if mail.erased_at is not None:
         columns["reason"], extra = "", {}
     else:
         extra = {**record.extra, **_differing(record, mail), **extra}
-    return model(
+    row: MailEvent = model(
         id=record.key,
         mail=mail,
         notification_id=notification,
@@ -80,6 +82,7 @@ def mail_event(
         extra=extra,
         **columns,
     )
+    return row
 
 
 def block_event(record: wire.BlockRecord, notification: UUID, times: Times) -> BlockEvent:
@@ -142,20 +145,22 @@ def _stored(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if settings.USE_TZ else timezone.make_naive(moment)
 
 
-def _columns(model: type[Any], record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:
+def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:
     """The record's values for the model's own columns, and by CMC's names those that were cut, whole."""
+    kind: Any = type(record)
     columns, cut = {}, {}
-    for name, room in _shared(model, type(record)):
+    for name, room in _shared(model, kind):
         value = columns[name] = getattr(record, name)
         if room is not None and len(value) > room:
-            columns[name], cut[_wire_names(type(record))[name]] = value[:room], value
+            columns[name], cut[_wire_names(kind)[name]] = value[:room], value
     return columns, cut
 
 
 def _differing(record: wire.MailRecord, mail: Mail) -> dict[str, str]:
     """By CMC's names, what this event says of its mail that the mail's row does not."""
+    kind: Any = type(record)
     differing = {
-        _wire_names(type(record))[name]: value
+        _wire_names(kind)[name]: value
         for name in _MAIL_TEXTS
         if (value := getattr(record, name)) and value != getattr(mail, name)
     }
@@ -165,7 +170,7 @@ def _differing(record: wire.MailRecord, mail: Mail) -> dict[str, str]:
 
 
 @cache
-def _shared(model: type[Any], record_type: Any) -> tuple[tuple[str, int | None], ...]:
+def _shared(model: Any, record_type: Any) -> tuple[tuple[str, int | None], ...]:
     """The columns that are filled from a record's field of the same name, each with its room."""
     fields = record_type.__dataclass_fields__.keys() - {"extra"}
     return tuple(
@@ -175,10 +180,11 @@ def _shared(model: type[Any], record_type: Any) -> tuple[tuple[str, int | None],
 
 @cache
 def _wire_names(record_type: Any) -> Mapping[str, str]:
-    return record_type.wire_names()
+    names: Mapping[str, str] = record_type.wire_names()
+    return names
 
 
 @cache
-def _room(model: type[Any], name: str) -> int | None:
+def _room(model: Any, name: str) -> int | None:
     room: int | None = model._meta.get_field(name).max_length
     return room

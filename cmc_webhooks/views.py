@@ -127,9 +127,8 @@ def _check_size(length: str | int | None) -> None:
 
 def _refusal(error: Exception) -> HttpResponse:
     status = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
-    reason = "the database does not take it now" if status == 503 else str(error)
-    logger.warning("Refused with %d: %s", status, reason)
-    return _answer(status, reason)
+    logger.warning("Refused with %d: %s", status, error)
+    return _answer(status, "the database does not take it now" if status == 503 else str(error))
 
 
 def _answer(status: int, text: str) -> HttpResponse:

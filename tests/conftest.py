@@ -14,7 +14,7 @@ from cmc_webhooks import signals
 HOOK = "/cmc/webhook"
 API_KEY = "s3cret-value-for-tests"
 PAYLOADS = Path(__file__).parent / "payloads"
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parent / "cases" / "inputs"
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -61,6 +61,9 @@ class MailFactory(factory.django.DjangoModelFactory):
     first_event_at = factory.SelfAttribute("created_at")
     last_event_at = factory.SelfAttribute("created_at")
     status_at = factory.SelfAttribute("created_at")
+    delivery_event_id = factory.LazyAttribute(
+        lambda it: wire.key_at(it.created_at) if it.delivery_status else None
+    )
     bounce_event_id = factory.LazyAttribute(lambda it: wire.key_at(it.created_at) if it.bounced else None)
 
     @factory.lazy_attribute

@@ -14,7 +14,11 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.urls"
 
-DATABASES = {"default": dj_database_url.parse(os.environ.get("DATABASE_URL") or "sqlite:///test.sqlite3")}
+DATABASES = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or "sqlite:///test.sqlite3", conn_max_age=60
+    )
+}
 _default = DATABASES["default"]
 if _default["ENGINE"].endswith("sqlite3"):
     _default["OPTIONS"] = {

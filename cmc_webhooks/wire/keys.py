@@ -62,7 +62,7 @@ def rejection_key(event_type: str, server_composition: str, raw: str) -> UUID:
 
 
 def time_key(ms: int, sequence: int = 0) -> UUID:
-    """A new key of ours: `ms` since 1970, then a place among those of one moment (below 4096), then chance."""
+    """A new key of ours: `ms` since 1970, a place among those of one moment (below 4096), then chance."""
     return _uuid8(ms << _HASH_BITS | sequence << _HALF | randbits(_HALF))
 
 

@@ -84,7 +84,7 @@ class Record:
     @classmethod
     def wire_names(cls) -> dict[str, str]:
         """Our names and CMC's of version 2 for them."""
-        return {name: wire_name for wire_name, name in reversed(cls.WIRE_NAMES.items())}
+        return {name: wire_name for wire_name, name in reversed(list(cls.WIRE_NAMES.items()))}
 
     @staticmethod
     def _kept(item: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("cmc/webhook", include("cmc_webhooks.urls")),
+]
+
+if apps.is_installed("rest_framework"):
+    urlpatterns.append(path("api/", include("cmc_webhooks.api.urls")))

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connection, connections
+from django.test import override_settings
+from django.urls import include, path
+
+from cmc_webhooks import checks, conf
+from cmc_webhooks.conf import PREFIX
+from cmc_webhooks.models import Mail
+
+GOOD_SECRET = "a-secret-of-enough-letters"
+README = Path(__file__).parent.parent / "README.md"
+
+
+def ids(messages):
+    return [message.id.removeprefix("cmc_webhooks.") for message in messages]
+
+
+def found(**values):
+    """The ids for a project with these settings, a good key among them unless they say otherwise."""
+    with override_settings(
+        **{PREFIX + name: value for name, value in {"API_KEYS": [GOOD_SECRET], **values}.items()}
+    ):
+        return ids([*checks.check_secrets(None), *checks.check_settings(None)])
+
+
+class TestCheckSecrets:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            pytest.param({}, [], id="a good key"),
+            pytest.param({"API_KEYS": []}, ["E001"], id="nothing"),
+            pytest.param({"API_KEYS": [], "BASIC_AUTH": ["cmc:" + GOOD_SECRET]}, [], id="BASIC alone"),
+            pytest.param({"API_KEYS": [], "BEARER_TOKENS": (GOOD_SECRET,)}, [], id="Bearer alone"),
+            pytest.param({"API_KEYS": [], "ALLOW_UNAUTHENTICATED": True}, ["W005"], id="open, not DEBUG"),
+            pytest.param({"API_KEYS": GOOD_SECRET}, ["E002"], id="text for a list"),
+            pytest.param({"API_KEYS": [""]}, ["E002"], id="empty text"),
+            pytest.param({"API_KEYS": [None]}, ["E002"], id="no text"),
+            pytest.param({"BASIC_AUTH": [GOOD_SECRET]}, ["E003"], id="no colon"),
+            pytest.param({"API_KEYS": ["short"]}, ["W004"], id="short"),
+            pytest.param({"BEARER_TOKENS": ["ünusual-but-long-enough"]}, ["W004"], id="not ASCII"),
+        ],
+    )
+    def test_names_each_mistake(self, values, expected):
+        assert found(**values) == expected
+
+    def test_accepts_an_open_webhook_for_local_work(self):
+        with override_settings(DEBUG=True):
+            assert found(API_KEYS=[], ALLOW_UNAUTHENTICATED=True) == []
+
+    def test_shows_no_secret(self):
+        with override_settings(CMC_WEBHOOKS_API_KEYS=["hush"], CMC_WEBHOOKS_BASIC_AUTH=["hush"]):
+            messages = checks.check_secrets(None)
+
+        assert len(messages) == 3
+        assert "hush" not in "".join(f"{message.msg} {message.hint}" for message in messages)
+
+
+class TestCheckSettings:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ({"API_KEY": "x"}, ["E006"]),
+            ({"STORE_SUBJECT": "no"}, ["E007"]),
+            ({"ALLOW_UNAUTHENTICATED": 1}, ["E007"]),
+            ({"MAX_BODY": "2 MiB"}, ["E008"]),
+            ({"MAX_EVENTS": 0}, ["E008"]),
+            ({"TRUSTED_PROXIES": True}, ["E008"]),
+            ({"TRUSTED_PROXIES": -1}, ["E008"]),
+            ({"TIME_ZONE": "JST+9"}, ["E009"]),
+            ({"TIME_ZONE": "../etc/passwd"}, ["E009"]),
+            ({"TIME_ZONE": None}, ["E009"]),
+            ({"TIME_ZONE": ""}, ["E009"]),
+            ({"DISPATCH": "deferred"}, ["E010"]),
+            ({"ALLOWED_NETWORKS": "192.0.2.0/24"}, ["E011"]),
+            ({"ALLOWED_NETWORKS": ["192.0.2.0/33"]}, ["E011"]),
+            ({"ALLOWED_NETWORKS": [1]}, ["E011"]),
+            ({"ALLOWED_NETWORKS": []}, ["E011"]),
+            ({"ALLOWED_NETWORKS": ["192.0.2.1", "2001:db8::/32"]}, []),
+            ({"RETENTION": {"event": 90}}, ["E013"]),
+            ({"RETENTION": {"events": "90"}}, ["E013"]),
+            ({"RETENTION": 90}, ["E013"]),
+            ({"RETENTION": {"events": 30}}, ["W014"]),
+            ({"RETENTION": {"events": 90, "personal": 400}}, []),
+        ],
+        ids=str,
+    )
+    def test_names_each_mistake(self, values, expected):
+        assert found(**values) == expected
+
+    @pytest.mark.parametrize(
+        ("proxies", "expected"), [(0, ["W012"]), (1, [])], ids=["no trusted proxy", "one trusted proxy"]
+    )
+    def test_knows_an_allow_list_behind_a_proxy(self, proxies, expected):
+        with override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https")):
+            assert found(ALLOWED_NETWORKS=["192.0.2.0/24"], TRUSTED_PROXIES=proxies) == expected
+
+
+class Urlconf:
+    def __init__(self, *patterns):
+        self.urlpatterns = list(patterns)
+
+
+class TestCheckAddress:
+    @pytest.mark.parametrize("mount", ["cmc/webhook", "", "deep/er/hook"])
+    def test_is_content_with_both_spellings(self, mount):
+        with override_settings(ROOT_URLCONF=Urlconf(path(mount, include("cmc_webhooks.urls")))):
+            assert checks.check_address(None) == []
+
+    @pytest.mark.parametrize("mount", [None, "cmc/webhook/"])
+    def test_warns_of_a_missing_spelling(self, mount):
+        patterns = [] if mount is None else [path(mount, include("cmc_webhooks.urls"))]
+        with override_settings(ROOT_URLCONF=Urlconf(*patterns)):
+            assert ids(checks.check_address(None)) == ["W015"]
+
+
+class Scattered:
+    """A router that tears the app apart."""
+
+    def db_for_write(self, model, **hints):
+        return "default" if model is Mail else "other"
+
+
+class TestCheckDatabaseSettings:
+    def found(self, monkeypatch, vendor, **values):
+        real = connections["default"]
+        monkeypatch.setattr(real, "vendor", vendor)
+        monkeypatch.setattr(real, "settings_dict", {"OPTIONS": {}, "CONN_MAX_AGE": 60, **values})
+        return ids(checks.check_database_settings(None))
+
+    @pytest.mark.parametrize(
+        ("vendor", "values", "expected"),
+        [
+            ("sqlite", {}, ["W017"]),
+            ("sqlite", {"OPTIONS": {"transaction_mode": "immediate"}}, []),
+            ("postgresql", {}, []),
+            ("postgresql", {"CONN_MAX_AGE": None}, []),
+            ("postgresql", {"CONN_MAX_AGE": 0}, ["W018"]),
+            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}, []),
+            ("postgresql", {"OPTIONS": {"isolation_level": 3}}, ["W019"]),
+            ("postgresql", {"OPTIONS": {"isolation_level": 2}}, []),
+            ("mysql", {}, []),
+            ("mysql", {"OPTIONS": {"isolation_level": "repeatable read"}}, ["W019"]),
+            ("mysql", {"OPTIONS": {"isolation_level": None}}, ["W019"]),
+        ],
+        ids=str,
+    )
+    def test_names_each_hindrance(self, monkeypatch, vendor, values, expected):
+        assert self.found(monkeypatch, vendor, **values) == expected
+
+    def test_wants_the_whole_app_in_one_database(self):
+        with override_settings(DATABASE_ROUTERS=["tests.test_checks.Scattered"]):
+            assert "E016" in ids(checks.check_database_settings(None))
+
+
+@pytest.mark.django_db
+class TestCheckDatabases:
+    def test_asks_no_server_that_it_was_not_told_to(self, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            assert checks.check_databases(None, databases=None) == []
+
+    def test_refuses_an_old_mariadb(self, monkeypatch):
+        monkeypatch.setattr(connection, "mysql_is_mariadb", True, raising=False)
+        monkeypatch.setattr(connection, "mysql_version", (10, 11, 4), raising=False)
+        monkeypatch.setattr(connection, "vendor", "mysql")
+
+        assert ids(checks.check_databases(None, databases=["default"])) == ["E020"]
+
+    def test_is_content_with_the_databases_of_the_tests(self):
+        assert checks.check_databases(None, databases=["default"]) == []
+
+    def test_warns_of_sqlite_without_wal(self, monkeypatch):
+        class Connection:
+            vendor = "sqlite"
+            is_in_memory_db = staticmethod(lambda: False)
+            cursor = staticmethod(lambda: Cursor())
+
+        class Cursor:
+            __enter__ = __exit__ = lambda self, *args: self
+            execute = staticmethod(lambda sql: Cursor())
+            fetchone = staticmethod(lambda: ("delete",))
+
+        monkeypatch.setattr(checks, "connections", {"default": Connection})
+
+        assert ids(checks.check_databases(None, databases=["default"])) == ["W021"]
+
+
+class TestRegister:
+    @pytest.mark.django_db
+    def test_makes_django_run_them_and_finds_no_fault_with_the_tests_project(self):
+        ours = [message for message in run_checks(databases=["default"]) if "cmc_webhooks" in message.id]
+
+        assert ids(ours) == []
+
+    def test_gives_each_check_an_id_of_its_own_that_the_readme_explains(self):
+        source = Path(checks.__file__).read_text()
+
+        used = re.findall(r'"([EW]\d{3})",', source)
+
+        assert len(used) == len(set(used))
+        missing = [number for number in used if number not in README.read_text()]
+        assert missing == [], f"README.md, table of checks: add {missing}"
+
+
+class TestDefaults:
+    def test_are_all_in_the_readme(self):
+        table = README.read_text()
+
+        missing = [name for name in conf.DEFAULTS if f"`{name}`" not in table]
+
+        assert missing == [], f"README.md, table of settings: add {missing}"

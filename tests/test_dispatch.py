@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import logging
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from cmc_webhooks import dispatch, models, signals
+from tests import factories
+
+USING = "default"
+
+
+def calls(number):
+    """A call of each signal for `number` mails."""
+    made = []
+    for _ in range(number):
+        event = factories.DeliveryEventFactory()
+        made += [
+            dispatch.Call("event_recorded", event, event.mail),
+            dispatch.Call("status_changed", event, event.mail, "", "queued", 1),
+        ]
+    return made
+
+
+@pytest.fixture
+def receiver():
+    """Connects functions and disconnects them after the test."""
+    connected = []
+
+    def connect(signal, function, sender=None):
+        signal.connect(function, sender=sender, weak=False)
+        connected.append((signal, function, sender))
+        return function
+
+    yield connect
+    for signal, function, sender in connected:
+        signal.disconnect(function, sender=sender)
+
+
+@pytest.mark.django_db
+class TestWanted:
+    def test_drops_signals_that_nobody_receives(self, receiver):
+        made = calls(1)
+        receiver(signals.event_recorded, lambda **kwargs: None, sender=models.BounceEvent)
+        receiver(signals.status_changed, lambda **kwargs: None, sender=models.Mail)
+
+        assert dispatch.wanted(made) == [made[1]]
+
+
+@pytest.mark.django_db
+class TestOwe:
+    def test_writes_rows_of_25_leased_to_the_caller(self):
+        made = calls(15)
+        before = int(time.time() * 1000)
+
+        dispatch.owe(USING, made)
+
+        rows = models.PendingSignal.objects.order_by("pk")
+        items = [item for row in rows for item in row.items]
+        assert [len(row.items) for row in rows] == [25, 5]
+        assert [item["event"] for item in items] == [str(call.event.pk) for call in made]
+        assert {(row.attempts, row.state) for row in rows} == {(1, "pending")}
+        assert all(row.available_at >= before + dispatch.LEASE_MS for row in rows)
+
+    def test_keeps_all_that_a_later_call_needs(self):
+        [_, change] = calls(1)
+
+        dispatch.owe(USING, [change])
+
+        assert models.PendingSignal.objects.get().items == [
+            {
+                "signal": "status_changed",
+                "event_type": "deliveries",
+                "event": str(change.event.pk),
+                "mail": str(change.mail.pk),
+                "old": "",
+                "new": "queued",
+                "version": 1,
+            }
+        ]
+
+
+@pytest.mark.django_db
+class TestSend:
+    def test_calls_receivers_in_order_and_deletes_the_rows(self, sent):
+        made = calls(15)
+
+        dispatch.send(USING, dispatch.owe(USING, made))
+
+        assert [(name, arguments["event"]) for name, _, arguments in sent] == [
+            (call.signal, call.event) for call in made
+        ]
+        assert not models.PendingSignal.objects.exists()
+
+    @pytest.mark.parametrize("first", [True, False], ids=["raises first", "raises last"])
+    def test_owes_a_call_whose_receiver_raised_alone_after_a_pause(self, receiver, caplog, first):
+        seen = []
+        made = calls(2)
+
+        def fail(event, **kwargs):
+            if event == made[2].event:
+                raise ValueError("a@example.jp")
+
+        both = [fail, lambda event, **kwargs: seen.append(event)]
+        for function in both if first else reversed(both):
+            receiver(signals.event_recorded, function)
+        before = int(time.time() * 1000)
+
+        with caplog.at_level(logging.ERROR):
+            dispatch.send(USING, dispatch.owe(USING, made))
+
+        row = models.PendingSignal.objects.get()
+        assert seen == [made[0].event, made[2].event]
+        assert [item["event"] for item in row.items] == [str(made[2].event.pk)]
+        assert (row.attempts, row.last_error, row.state) == (1, "ValueError", "pending")
+        assert row.available_at >= before + dispatch.FIRST_PAUSE_MS
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+
+    def test_gives_back_what_does_not_fit_the_budget(self, sent, monkeypatch):
+        made = calls(20)
+        clock = iter([0.0, *([1.0] * 10), *([3.0] * 100)])
+        fake = SimpleNamespace(monotonic=lambda: next(clock), time_ns=time.time_ns)
+        monkeypatch.setattr(dispatch, "time", fake)
+
+        dispatch.send(USING, dispatch.owe(USING, made))
+
+        rows = models.PendingSignal.objects.order_by("pk")
+        assert len(sent) == 10
+        assert [len(row.items) for row in rows] == [15, 15]
+        assert [item["event"] for row in rows for item in row.items] == [
+            str(call.event.pk) for call in made[10:]
+        ]
+        assert {row.attempts for row in rows} == {0}
+        assert all(row.available_at <= time.time() * 1000 for row in rows)
+
+    def test_lets_a_signal_die_after_its_last_attempt(self, receiver, caplog):
+        receiver(signals.event_recorded, lambda **kwargs: 1 / 0)
+        [owed] = dispatch.owe(USING, calls(1)[:1])
+        models.PendingSignal.objects.update(attempts=dispatch.MAX_ATTEMPTS)
+        owed.row.attempts = dispatch.MAX_ATTEMPTS
+
+        dispatch.send(USING, [owed])
+
+        row = models.PendingSignal.objects.get()
+        assert (row.state, row.last_error) == ("dead", "ZeroDivisionError")
+        assert "dead after 8 attempts" in caplog.text
+
+    def test_leaves_the_row_leased_when_a_receiver_ends_the_process(self, receiver):
+        def leave(**kwargs):
+            raise SystemExit
+
+        receiver(signals.event_recorded, leave)
+        owed = dispatch.owe(USING, calls(1))
+
+        with pytest.raises(SystemExit):
+            dispatch.send(USING, owed)
+
+        assert models.PendingSignal.objects.get().attempts == 1
