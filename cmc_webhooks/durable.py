@@ -67,7 +67,7 @@ def run(using: str, work: Callable[[], Result]) -> Result:
                 raise Unstorable(_described(error)) from error
             else:
                 raise Unavailable(_described(error)) from error
-        except (ValueError, OverflowError) as error:
+        except (UnicodeError, OverflowError) as error:
             raise Unstorable(type(error).__name__) from error
     raise AssertionError("unreachable")
 

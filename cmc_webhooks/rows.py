@@ -142,7 +142,9 @@ class Times:
 
 def _stored(moment: datetime) -> datetime:
     """An aware moment as the project stores times: in UTC, or naive in its zone where USE_TZ is off."""
-    return moment.astimezone(UTC) if settings.USE_TZ else timezone.make_naive(moment)
+    if settings.USE_TZ:
+        return moment.astimezone(UTC)
+    return timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,13 +7,14 @@ this module and no field that was posted.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.db import connections, transaction
 from django.http import HttpResponse, JsonResponse, UnreadablePostError
 from django.http.request import RawPostDataException
+from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
@@ -65,6 +66,13 @@ _HEADERS: dict[int, dict[str, str]] = {
 }
 
 
+class _WithoutFields(SafeExceptionReporterFilter):
+    """Keeps what was posted out of reports: Django hides values, but JSON sent as a form is a name."""
+
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
+        return {}
+
+
 def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Opt out of ATOMIC_REQUESTS for every database, so that 200 means committed."""
     for alias in connections:
@@ -79,6 +87,7 @@ def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., Ht
 @sensitive_variables()
 def webhook(request: HttpRequest) -> HttpResponse:
     """Take one notification. The answer to each kind of request is in the README's table of HTTP answers."""
+    request.exception_reporter_filter = _WithoutFields()
     try:
         _check_size(request.META.get("CONTENT_LENGTH"))
         if request.method == "OPTIONS":

@@ -73,7 +73,7 @@ OF_THE_DATA = [
     pytest.param("mysql", OperationalError(1366, "x"), {}, id="MariaDB: letter that the charset lacks"),
     pytest.param("mysql", DataError(1406, "x"), {}, id="MariaDB: too long"),
     pytest.param("sqlite", OverflowError("x"), {}, id="any: integer too large"),
-    pytest.param("sqlite", ValueError("x"), {}, id="any: NUL"),
+    pytest.param("sqlite", UnicodeError("x"), {}, id="any: half a surrogate pair"),
 ]
 LASTING = [
     pytest.param("postgresql", ProgrammingError("x"), {"sqlstate": "42P01"}, id="PostgreSQL: no table"),

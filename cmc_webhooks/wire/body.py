@@ -26,12 +26,17 @@ _FRAME_FIELDS = frozenset({"api_key", "server_composition", "event_type", "event
 _UNIQUE_FIELDS = frozenset({"api_key", "event_type", "event"})
 _BLANKS = b" \t\r\n\v\f"
 
-# Names the console's users may meet that Python's codecs do not know (WHATWG Encoding, section 4.2).
+# Names that Python's codecs do not know (IANA's registry; WHATWG Encoding, section 4.2).
 _CHARSET_ALIASES = {
+    "csutf8": "utf-8",
+    "cswindows1252": "cp1252",
+    "x-cp1252": "cp1252",
     "x-sjis": "shift_jis",
+    "cswindows31j": "cp932",
+    "x-ms-cp932": "cp932",
     "x-euc-jp": "euc_jp",
     "cseucpkdfmtjapanese": "euc_jp",
-    "x-cp1252": "cp1252",
+    "extended_unix_code_packed_format_for_japanese": "euc_jp",
 }
 # Python's codec -> the one that reads it: ASCII is read as UTF-8, of which it is a part.
 _CHARSETS = {

@@ -87,8 +87,7 @@ def reject(sent: Notification, record: Record, error: str) -> Rejection:
 def _frame_text(value: Any, name: str) -> str:
     if isinstance(value, dict | list):
         raise body.BadBody(f"{name} is not text")
-    text = as_text(value)
-    return one_line(text).strip() if text else ""
+    return _clean_name(as_text(value) or "")
 
 
 def _items(event: Any, event_type: str) -> list[Any]:
@@ -99,12 +98,17 @@ def _items(event: Any, event_type: str) -> list[Any]:
         raise body.BadBody("event is not an object")
     if isinstance(event, body.Ambiguous):
         raise body.BadBody("ambiguous: event gives a name twice")
-    if not isinstance(event.get(event_type), list):
+    lists = {_clean_name(name): value for name, value in event.items() if isinstance(value, list)}
+    events = lists.pop(event_type, None)
+    if events is None:
         raise body.BadBody(f"{place} is not a list")
-    if any(isinstance(value, list) and value for name, value in event.items() if name != event_type):
+    if any(lists.values()):
         raise body.BadBody(f"ambiguous: event holds other lists beside {place}")
-    events: list[Any] = event[event_type]
     return events
+
+
+def _clean_name(text: str) -> str:
+    return one_line(clean(text)).strip()
 
 
 def _rejection(

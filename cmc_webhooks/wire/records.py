@@ -41,6 +41,7 @@ class Record:
     """
 
     WIRE_NAMES: ClassVar[Mapping[str, str]] = {}
+    STRICT: ClassVar[bool] = True
 
     key: UUID
     position: int
@@ -59,7 +60,7 @@ class Record:
         if isinstance(item, body.Ambiguous):
             raise BadRecord(f"{_quoted(item.twice)} is given twice")
         item = as_text(item)
-        values, extra = _split(item, cls.WIRE_NAMES)
+        values, extra = _split(item, cls.WIRE_NAMES, strict=cls.STRICT)
         created = _created(values.get("created", ""))
         key = keys.event_key(event_type, server_composition, values, extra, created)
         if "created" in values and created is None:
@@ -148,7 +149,9 @@ class BounceRecord(MailRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRecord(Record):
-    """One item of `event.blocks`. No sample is published: everything is optional, `raw` holds all of it."""
+    """One item of `event.blocks`. No sample is published: nothing is required, `raw` holds all of it."""
+
+    STRICT = False
 
     WIRE_NAMES = {
         "created": "created",
@@ -181,10 +184,13 @@ def within_bmp(record: Record) -> Record:
     return replace(record, **tame)
 
 
-def _split(item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+def _split(
+    item: dict[str, Any], names: Mapping[str, str], *, strict: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
     """An item's values by our names, and the rest by CMC's. Empty values are as good as absent.
 
-    Where version 1 and 2 names of one thing disagree, version 2 wins and the other is part of the rest.
+    Where a text should be but is none, `strict` raises BadRecord; else the value is part of the rest. So is
+    a version 1 value that disagrees with its version 2 twin.
     """
     values: dict[str, str] = {}
     extra = {name: value for name, value in item.items() if name not in names and value not in ("", None)}
@@ -193,7 +199,10 @@ def _split(item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, st
         if value is None or value == "":
             continue
         if not isinstance(value, str):
-            raise BadRecord(f"{wire_name} is not text")
+            if strict:
+                raise BadRecord(f"{wire_name} is not text")
+            extra[wire_name] = value
+            continue
         text = value if name in _MULTILINE else one_line(value)
         if values.setdefault(name, text) != text:
             extra[wire_name] = text
