@@ -294,4 +294,5 @@ class PendingSignal(models.Model):
 
 def _shown(moment: datetime) -> str:
     """A moment for people, in the active zone."""
-    return f"{timezone.template_localtime(moment):%Y-%m-%d %H:%M:%S}"
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return f"{local:%Y-%m-%d %H:%M:%S}"

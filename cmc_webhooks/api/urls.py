@@ -1,4 +1,18 @@
+"""Mounted by the project: `path("mail-history/", include("cmc_webhooks.api.urls"))`."""
+
 from __future__ import annotations
 
+from rest_framework import routers
+
+from cmc_webhooks.api import views
+
 app_name = "cmc_webhooks_api"
-urlpatterns: list[object] = []
+
+router = routers.DefaultRouter()
+router.APIRootView = views.HistoryRootView
+router.include_format_suffixes = False
+router.register("mails", views.MailViewSet, basename="mail")
+router.register("delivery-events", views.DeliveryEventViewSet, basename="delivery-event")
+router.register("bounce-events", views.BounceEventViewSet, basename="bounce-event")
+
+urlpatterns = router.urls
