@@ -1,130 +1,158 @@
 """When signals go out: after the commit, each of them sent, owed or dead, never lost.
 
-A call is one signal for one fact. Calls are written to the outbox in the transaction of the events, sent when
-that is committed, and deleted when the receivers have returned. A receiver that raises stops no other; its
-call stays owed, and a retry calls every receiver of that signal again.
+Calls are written to the outbox in the transaction of the events, sent when that is committed, and deleted when
+the receivers have returned. A receiver that raises stops no other; its call stays owed, and a retry calls
+every receiver of that signal again. A sweep sends what was left owed, by whatever process.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cmc_webhooks import event_types, signals, store, wire
-from cmc_webhooks.models import Mail, PendingSignal
+from cmc_webhooks import calls, durable, store, wire
+from cmc_webhooks.models import PendingSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from django.db.models import Model
-
-__all__ = ["Call", "Owed", "owe", "send", "wanted"]
+__all__ = ["Owed", "Swept", "heal", "owe", "send", "sweep"]
 
 logger = logging.getLogger(__name__)
 
 CALLS_PER_ROW = 25
 LEASE_MS = 300_000
+LEASE_RESERVE_MS = 30_000
 BUDGET_SECONDS = 2.0
 FIRST_PAUSE_MS = 30_000
 MAX_ATTEMPTS = 8
 
+HEAL_SECONDS = 60.0
 
-class Call(NamedTuple):
-    """One signal for one fact; `mail` is None for blocks, the last three are for `status_changed`."""
+_healed_at = time.monotonic()
 
-    signal: str
-    event: Any
-    mail: Mail | None
-    old: str = ""
-    new: str = ""
-    version: int = 0
-
-    @property
-    def sender(self) -> type[Model]:
-        return Mail if self.signal == "status_changed" else type(self.event)
-
-    def item(self) -> dict[str, Any]:
-        """What the outbox keeps of it, as JSON."""
-        return {
-            "signal": self.signal,
-            "event_type": event_types.name_of(type(self.event)),
-            "event": str(self.event.pk),
-            "mail": str(self.mail.pk) if self.mail else None,
-            "old": self.old,
-            "new": self.new,
-            "version": self.version,
-        }
-
-    def send(self) -> list[Exception]:
-        """Call all receivers; the exceptions of those that raised. Django logs each with its traceback."""
-        arguments: dict[str, Any] = {"event": self.event, "mail": self.mail}
-        if self.signal == "status_changed":
-            arguments |= {"old": self.old, "new": self.new, "version": self.version}
-        answers = getattr(signals, self.signal).send_robust(self.sender, **arguments)
-        return [answer for _, answer in answers if isinstance(answer, Exception)]
+Failure = tuple[dict[str, Any], str]
 
 
 class Owed(NamedTuple):
-    """A row of the outbox with the calls in it."""
+    """A row of the outbox with the calls in it; None for a call whose rows are gone."""
 
     row: PendingSignal
-    calls: Sequence[Call]
+    calls: Sequence[calls.Call | None]
 
 
-def wanted(calls: Iterable[Call]) -> list[Call]:
-    """The calls that have a receiver in this process."""
-    return [call for call in calls if getattr(signals, call.signal).has_listeners(call.sender)]
+class Swept(NamedTuple):
+    """What a sweep did: signals sent, signals whose receivers raised, signals that died."""
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
 
 
-def owe(using: str, calls: Sequence[Call]) -> list[Owed]:
-    """Write the calls to the outbox, leased to whoever called: to be used inside the events' transaction."""
+def owe(using: str, wanted: Sequence[calls.Call], *, leased: bool) -> list[Owed]:
+    """Write the calls to the outbox, inside the events' transaction.
+
+    A leased row is the caller's to send; others are free to whoever sweeps first.
+    """
     now = _now_ms()
-    owed = [
-        Owed(
-            _row(calls[start : start + CALLS_PER_ROW], now, start // CALLS_PER_ROW, LEASE_MS, 1),
-            calls[start : start + CALLS_PER_ROW],
-        )
-        for start in range(0, len(calls), CALLS_PER_ROW)
-    ]
+    lease, attempts = (LEASE_MS, 1) if leased else (0, 0)
+    owed = []
+    for sequence, start in enumerate(range(0, len(wanted), CALLS_PER_ROW)):
+        some = wanted[start : start + CALLS_PER_ROW]
+        owed.append(Owed(_row([call.item() for call in some], now + lease, sequence, attempts), some))
     store.insert(using, [row for row, _ in owed])
     return owed
 
 
 def send(using: str, owed: Iterable[Owed]) -> None:
-    """Send what is owed, in order, outside any transaction; what does not fit the budget stays owed."""
+    """Send the caller's rows, in order, outside any transaction; what exceeds the budget stays owed."""
     deadline = time.monotonic() + BUDGET_SECONDS
-    for row, calls in owed:
-        failed: list[tuple[Call, Exception]] = []
-        unsent = list(calls)
-        while unsent and time.monotonic() < deadline:
-            call = unsent.pop(0)
-            failed += [(call, error) for error in call.send()[:1]]
-        store.settle(using, row, _left_over(row, unsent, failed))
+    for row, its_calls in owed:
+        _send_row(using, row, its_calls, deadline)
 
 
-def _left_over(
-    row: PendingSignal, unsent: Sequence[Call], failed: Sequence[tuple[Call, Exception]]
-) -> list[PendingSignal]:
-    """Rows for the calls that were not reached, free at once, and one for each that failed, after a pause."""
-    now = _now_ms()
-    rows = [_row(unsent, now, 0, 0, row.attempts - 1)] if unsent else []
-    for sequence, (call, error) in enumerate(failed, start=1):
-        single = _row([call], now, sequence, FIRST_PAUSE_MS << row.attempts - 1, row.attempts)
-        single.last_error = type(error).__name__[:255]
+def heal(using: str) -> None:
+    """Sweep a little, at most once a minute in each process, so that a site without a cron job heals."""
+    global _healed_at  # noqa: PLW0603 - one clock for the process
+    now = time.monotonic()
+    if now - _healed_at >= HEAL_SECONDS:
+        _healed_at = now
+        sweep(using, seconds=BUDGET_SECONDS)
+
+
+def sweep(
+    using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False
+) -> Swept:
+    """Send what is owed and due, row by row, until nothing is, the time is over or `stopped()`.
+
+    Any number of sweeps may run at once, on any number of machines: each row is claimed by one of them.
+    """
+    deadline = time.monotonic() + seconds
+    swept = Swept()
+    while time.monotonic() < deadline and not stopped():
+        row = durable.run(using, partial(store.claim, using, _now_ms(), LEASE_MS))
+        if row is None:
+            break
+        done = _sweep_row(using, row, deadline)
+        swept = Swept(*(one + other for one, other in zip(swept, done, strict=True)))
+    return swept
+
+
+def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
+    if row.attempts > MAX_ATTEMPTS:  # whoever had it never came back, so often
+        store.settle(using, row, _singles(row, [(item, row.last_error or "Killed") for item in row.items]))
+        return Swept(dead=len(row.items))
+    if row.attempts > 1 and len(row.items) > 1:
+        # One of them may have killed its process: each is given a count of its own.
+        apart = [_row([item], _now_ms(), n, row.attempts - 1) for n, item in enumerate(row.items)]
+        store.settle(using, row, apart)
+        return Swept()
+    lease_ends = time.monotonic() + (LEASE_MS - LEASE_RESERVE_MS) / 1000
+    return _send_row(using, row, calls.load(using, row.items), min(deadline, lease_ends))
+
+
+def _send_row(
+    using: str, row: PendingSignal, its_calls: Sequence[calls.Call | None], deadline: float
+) -> Swept:
+    """Send a row's calls until the deadline, then replace the row by what is still owed of it."""
+    failures: list[Failure] = []
+    sent = 0
+    for item, call in zip(row.items, its_calls, strict=True):
+        if time.monotonic() >= deadline:
+            break
+        sent += 1
+        if call is None:
+            failures.append((item, "DoesNotExist"))
+        elif errors := call.send():
+            failures.append((item, type(errors[0]).__name__))
+    unsent = row.items[sent:]
+    # Not reached is not tried: these go back free at once, as if they had not been claimed.
+    owed = [_row(unsent, _now_ms(), 0, row.attempts - 1)] if unsent else []
+    singles = _singles(row, failures)
+    store.settle(using, row, owed + singles)
+    dead = sum(single.state == PendingSignal.States.DEAD for single in singles)
+    return Swept(sent - len(failures), len(failures) - dead, dead)
+
+
+def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSignal]:
+    """A row for each call that failed: after a pause, or dead if that was its last attempt."""
+    pause = FIRST_PAUSE_MS << min(row.attempts, MAX_ATTEMPTS) - 1
+    singles = []
+    for sequence, (item, error) in enumerate(failures, start=1):
+        single = _row([item], _now_ms() + pause, sequence, row.attempts)
+        single.last_error = error[:255]
         if row.attempts >= MAX_ATTEMPTS:
             single.state = PendingSignal.States.DEAD
-            logger.error("A signal is dead after %d attempts", row.attempts)
-        rows.append(single)
-    return rows
+            logger.error("A signal is dead after %d attempts: %s", MAX_ATTEMPTS, single.last_error)
+        singles.append(single)
+    return singles
 
 
-def _row(calls: Sequence[Call], now: int, sequence: int, wait_ms: int, attempts: int) -> PendingSignal:
+def _row(items: list[dict[str, Any]], available_at: int, sequence: int, attempts: int) -> PendingSignal:
     return PendingSignal(
-        id=wire.time_key(now, sequence),
-        items=[call.item() for call in calls],
-        available_at=now + wait_ms,
-        attempts=attempts,
+        id=wire.time_key(_now_ms(), sequence), items=items, available_at=available_at, attempts=attempts
     )
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from cmc_webhooks import batch, dispatch, durable, event_types, store, wire
+from cmc_webhooks import batch, calls, dispatch, durable, event_types, store, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.models import MailEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from cmc_webhooks.models import BlockEvent, Mail
@@ -88,7 +88,7 @@ def _record(using: str, ready: batch.Batch) -> Receipt:
     old_statuses = _merge(events)
     store.update_mails(using, {event.mail_id: event.mail for event in _of_mails(events)}.values())
     store.reject(using, ready.rejected_events())
-    _owe_signals(using, list(_calls(events, old_statuses)))
+    _owe_signals(using, _calls(events, old_statuses))
     return Receipt(notification.new, notification.repeated, notification.rejected)
 
 
@@ -113,22 +113,22 @@ def _merge(events: Sequence[MailEvent | BlockEvent]) -> dict[UUID, str]:
 
 def _calls(
     events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]
-) -> Iterator[dispatch.Call]:
+) -> Iterator[calls.Call]:
     """The signals of a batch in its order: each event's own, then the change that it decided."""
     for event in events:
         if not isinstance(event, MailEvent):
-            yield dispatch.Call("event_recorded", event, None)
+            yield calls.Call("event_recorded", event, None)
             continue
         mail = event.mail
-        yield dispatch.Call("event_recorded", event, mail)
+        yield calls.Call("event_recorded", event, mail)
         if event.mail_id in old_statuses and event.pk == mail.state.deciding_key:
             old = old_statuses[event.mail_id]
-            yield dispatch.Call("status_changed", event, mail, old, mail.status, mail.version)
+            yield calls.Call("status_changed", event, mail, old, mail.status, mail.version)
 
 
-def _owe_signals(using: str, calls: list[dispatch.Call]) -> None:
-    if calls := dispatch.wanted(calls):
-        owed = dispatch.owe(using, calls)
+def _owe_signals(using: str, told: Iterable[calls.Call]) -> None:
+    if wanted := [call for call in told if call.is_wanted]:
+        owed = dispatch.owe(using, wanted, leased=True)
         transaction.on_commit(partial(dispatch.send, using, owed), using=using, robust=True)
 
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.querysets import ADDRESS_LENGTH, MailEventQuerySet, MailQuerySet
+from cmc_webhooks.querysets import ADDRESS_LENGTH, BlockEventQuerySet, MailEventQuerySet, MailQuerySet
 from cmc_webhooks.status import BounceClass, State, bounce_class, merge
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ class BlockEvent(models.Model):
     bounce_code = models.CharField(_("bounce code"), max_length=32)
     occurrences = models.CharField(_("occurrences"), max_length=32)
     raw = models.JSONField(_("as sent"), default=dict)
+
+    objects = BlockEventQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("block event")

@@ -14,7 +14,7 @@ from cmc_webhooks import wire
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["ADDRESS_LENGTH", "MailEventQuerySet", "MailQuerySet"]
+__all__ = ["ADDRESS_LENGTH", "BlockEventQuerySet", "MailEventQuerySet", "MailQuerySet"]
 
 ADDRESS_LENGTH = 320
 
@@ -31,16 +31,8 @@ class MailQuerySet(models.QuerySet[Any]):
         return self.filter(address=_column(address))
 
 
-class MailEventQuerySet(models.QuerySet[Any]):
-    """Events by their mail, and by time."""
-
-    def for_message(self, message_id: str) -> Self:
-        """The events of one message, with or without angle brackets."""
-        return self.filter(mail_id__in=keys_of_message(self._mails(), message_id))
-
-    def for_address(self, address: str) -> Self:
-        """The events of all mails to one address, in any spelling, with or without a display name."""
-        return self.filter(mail__address=_column(address))
+class EventQuerySet(models.QuerySet[Any]):
+    """Events by time."""
 
     def occurred_between(self, after: datetime | None = None, before: datetime | None = None) -> Self:
         """The events with `after` <= `occurred_at` < `before` (aware); found by ranges of the primary key.
@@ -56,6 +48,26 @@ class MailEventQuerySet(models.QuerySet[Any]):
             exact &= Q(occurred_at__lt=before)
             by_key &= Q(pk__lt=wire.key_at(_wall_clock(before, days=1)))
         return self.filter((by_key | Q(pk__lt=wire.UNTIMED_END)) & exact) if exact else self
+
+
+class BlockEventQuerySet(EventQuerySet):
+    """Blocks by address, and by time."""
+
+    def for_address(self, address: str) -> Self:
+        """The events of one address, in any spelling, with or without a display name; no index helps."""
+        return self.filter(address=_column(address))
+
+
+class MailEventQuerySet(EventQuerySet):
+    """Events by their mail, and by time."""
+
+    def for_message(self, message_id: str) -> Self:
+        """The events of one message, with or without angle brackets."""
+        return self.filter(mail_id__in=keys_of_message(self._mails(), message_id))
+
+    def for_address(self, address: str) -> Self:
+        """The events of all mails to one address, in any spelling, with or without a display name."""
+        return self.filter(mail__address=_column(address))
 
     def _mails(self) -> models.QuerySet[Any]:
         mail: Any = self.model._meta.get_field("mail").related_model

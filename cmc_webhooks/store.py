@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_OPEN_REJECTIONS",
     "alias",
+    "claim",
     "insert",
     "known_keys",
     "lock_mails",
@@ -102,6 +103,27 @@ def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
         logger.warning("%d rejected events are open: no more are kept", MAX_OPEN_REJECTIONS)
         return
     _upsert(using, ordered, [_SAME_IN_REJECTIONS])
+
+
+def claim(using: str, now_ms: int, lease_ms: int) -> PendingSignal | None:
+    """The row of the outbox that is due first, leased to the caller and with one attempt more; None if none is.
+
+    Rivals skip each other's rows where the database can; elsewhere the count of attempts tells them apart.
+    """
+    pending = PendingSignal._default_manager.using(using)
+    due = pending.filter(state=PendingSignal.States.PENDING, available_at__lte=now_ms)
+    if not due.exists():
+        return None
+    with durable.atomic(using):
+        if connections[using].features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        row = due.order_by("available_at", "pk").first()
+        if row is None:
+            return None
+        mine = pending.filter(pk=row.pk, attempts=row.attempts)
+        row.attempts, row.available_at = row.attempts + 1, now_ms + lease_ms
+        taken = mine.update(attempts=row.attempts, available_at=row.available_at)
+    return row if taken else claim(using, now_ms, lease_ms)
 
 
 def settle(using: str, sent: PendingSignal, owed: Sequence[PendingSignal]) -> bool:

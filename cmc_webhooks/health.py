@@ -1,0 +1,54 @@
+"""What an operator must know at a glance: what is owed, what died, what was rejected, when CMC last spoke."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cmc_webhooks import rows
+from cmc_webhooks.models import Notification, PendingSignal, RejectedEvent
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+__all__ = ["Health", "look"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Counts of rows and signals; times are aware, ages are seconds; None where there is nothing."""
+
+    pending: int
+    oldest_pending: float | None
+    dead: int
+    rejected: int
+    last_notification: datetime | None
+    silence: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ISO form."""
+        moment = self.last_notification
+        return asdict(self) | {"last_notification": moment.isoformat() if moment else None}
+
+
+def look(using: str) -> Health:
+    """The state of the app now; six statements, each on an index or on a table that is empty when all is well."""
+    owed = PendingSignal._default_manager.using(using)
+    pending = owed.filter(state=PendingSignal.States.PENDING)
+    oldest = pending.order_by("pk").values_list("pk", flat=True).first()
+    last = Notification._default_manager.using(using).order_by("-pk").values_list("received_at", flat=True).first()
+    moment = rows.aware(last) if last else None
+    return Health(
+        pending=_signals(pending),
+        oldest_pending=time.time() - (oldest.int >> 80) / 1000 if oldest else None,
+        dead=_signals(owed.filter(state=PendingSignal.States.DEAD)),
+        rejected=RejectedEvent._default_manager.using(using).filter(resolved_at=None).count(),
+        last_notification=moment,
+        silence=(datetime.now(UTC) - moment).total_seconds() if moment else None,
+    )
+
+
+def _signals(owed: QuerySet[PendingSignal]) -> int:
+    return sum(len(items) for items in owed.values_list("items", flat=True).iterator())
