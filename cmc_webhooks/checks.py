@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import django
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
@@ -108,14 +109,34 @@ def _settings() -> Iterator[Message]:
             f"{PREFIX}TIME_ZONE is no time zone.",
             'Write the zone chosen for the webhook in CMC\'s console by its IANA name, such as "Asia/Tokyo".',
         )
-    if app_settings.raw("DISPATCH") != "inline":
+    if app_settings.raw("DISPATCH") not in ("inline", "deferred"):
         yield _error(
             "E010",
-            f'{PREFIX}DISPATCH is not "inline".',
-            "Signals are sent in the request, after the commit; there is no other way in this version.",
+            f'{PREFIX}DISPATCH is neither "inline" nor "deferred".',
+            "Inline: the request sends the signals after its commit. Deferred: a worker does.",
         )
+    elif app_settings.is_deferred:
+        yield from _workers()
     yield from _networks()
     yield from _retention()
+
+
+def _workers() -> Iterator[Message]:
+    if django.VERSION < (6, 0) and not apps.is_installed("django_tasks"):
+        yield _error(
+            "E022",
+            f'{PREFIX}DISPATCH is "deferred", but there are no tasks.',
+            'Install django-cmc-webhooks[tasks] and add "django_tasks" to INSTALLED_APPS.',
+        )
+        return
+    backends = getattr(settings, "TASKS", None) or {}
+    backend = str(backends.get("default", {}).get("BACKEND", "immediate"))
+    if "immediate" in backend or "dummy" in backend:
+        yield _warning(
+            "W023",
+            f'{PREFIX}DISPATCH is "deferred", but the task backend has no workers.',
+            'Set TASKS to a backend with workers, such as django_tasks_db.DatabaseBackend, or use "inline".',
+        )
 
 
 def _networks() -> Iterator[Message]:

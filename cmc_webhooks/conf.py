@@ -71,6 +71,11 @@ class Settings:
         return ZoneInfo(self.raw("TIME_ZONE"))
 
     @property
+    def is_deferred(self) -> bool:
+        """Whether a worker sends the signals, not the request."""
+        return bool(self.raw("DISPATCH") == "deferred")
+
+    @property
     def max_body(self) -> int:
         """Bytes."""
         return int(self.raw("MAX_BODY"))

@@ -18,7 +18,7 @@ from cmc_webhooks.models import PendingSignal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Owed", "Swept", "heal", "owe", "send", "sweep"]
+__all__ = ["Owed", "Swept", "is_time_to_heal", "owe", "send", "sweep"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,8 @@ def owe(using: str, wanted: Sequence[calls.Call], *, leased: bool) -> list[Owed]
     owed = []
     for sequence, start in enumerate(range(0, len(wanted), CALLS_PER_ROW)):
         some = wanted[start : start + CALLS_PER_ROW]
-        owed.append(Owed(_row([call.item() for call in some], now + lease, sequence, attempts), some))
+        row = _row([call.item() for call in some], now, now + lease, sequence, attempts)
+        owed.append(Owed(row, some))
     store.insert(using, [row for row, _ in owed])
     return owed
 
@@ -73,18 +74,17 @@ def send(using: str, owed: Iterable[Owed]) -> None:
         _send_row(using, row, its_calls, deadline)
 
 
-def heal(using: str) -> None:
-    """Sweep a little, at most once a minute in each process, so that a site without a cron job heals."""
-    global _healed_at  # noqa: PLW0603 - one clock for the process
+def is_time_to_heal() -> bool:
+    """Whether this process did not ask for a minute; asking counts."""
+    global _healed_at
     now = time.monotonic()
-    if now - _healed_at >= HEAL_SECONDS:
-        _healed_at = now
-        sweep(using, seconds=BUDGET_SECONDS)
+    if now - _healed_at < HEAL_SECONDS:
+        return False
+    _healed_at = now
+    return True
 
 
-def sweep(
-    using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False
-) -> Swept:
+def sweep(using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False) -> Swept:
     """Send what is owed and due, row by row, until nothing is, the time is over or `stopped()`.
 
     Any number of sweeps may run at once, on any number of machines: each row is claimed by one of them.
@@ -106,7 +106,8 @@ def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
         return Swept(dead=len(row.items))
     if row.attempts > 1 and len(row.items) > 1:
         # One of them may have killed its process: each is given a count of its own.
-        apart = [_row([item], _now_ms(), n, row.attempts - 1) for n, item in enumerate(row.items)]
+        born = wire.key_ms(row.pk)
+        apart = [_row([item], born, _now_ms(), n, row.attempts - 1) for n, item in enumerate(row.items)]
         store.settle(using, row, apart)
         return Swept()
     lease_ends = time.monotonic() + (LEASE_MS - LEASE_RESERVE_MS) / 1000
@@ -129,7 +130,7 @@ def _send_row(
             failures.append((item, type(errors[0]).__name__))
     unsent = row.items[sent:]
     # Not reached is not tried: these go back free at once, as if they had not been claimed.
-    owed = [_row(unsent, _now_ms(), 0, row.attempts - 1)] if unsent else []
+    owed = [_row(unsent, wire.key_ms(row.pk), _now_ms(), 0, row.attempts - 1)] if unsent else []
     singles = _singles(row, failures)
     store.settle(using, row, owed + singles)
     dead = sum(single.state == PendingSignal.States.DEAD for single in singles)
@@ -141,7 +142,7 @@ def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSig
     pause = FIRST_PAUSE_MS << min(row.attempts, MAX_ATTEMPTS) - 1
     singles = []
     for sequence, (item, error) in enumerate(failures, start=1):
-        single = _row([item], _now_ms() + pause, sequence, row.attempts)
+        single = _row([item], wire.key_ms(row.pk), _now_ms() + pause, sequence, row.attempts)
         single.last_error = error[:255]
         if row.attempts >= MAX_ATTEMPTS:
             single.state = PendingSignal.States.DEAD
@@ -150,9 +151,12 @@ def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSig
     return singles
 
 
-def _row(items: list[dict[str, Any]], available_at: int, sequence: int, attempts: int) -> PendingSignal:
+def _row(
+    items: list[dict[str, Any]], born: int, available_at: int, sequence: int, attempts: int
+) -> PendingSignal:
+    """A row whose key tells since when its signals are owed, whatever became of the rows before it."""
     return PendingSignal(
-        id=wire.time_key(_now_ms(), sequence), items=items, available_at=available_at, attempts=attempts
+        id=wire.time_key(born, sequence), items=items, available_at=available_at, attempts=attempts
     )
 
 

@@ -27,6 +27,19 @@ class Health:
     last_notification: datetime | None
     silence: float | None
 
+    def problems(self, max_age: float) -> list[str]:
+        """What an operator must see to; a signal owed for more than `max_age` seconds is such a thing."""
+        found = []
+        if self.dead:
+            found.append(f"{self.dead} signals are dead: see Pending signals in the admin")
+        if self.oldest_pending is not None and self.oldest_pending > max_age:
+            found.append(
+                f"a signal is owed for {self.oldest_pending:.0f} s: does cmc_dispatch or a worker run?"
+            )
+        if self.rejected:
+            found.append(f"{self.rejected} events were rejected: see Rejected events in the admin")
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO form."""
         moment = self.last_notification
@@ -38,7 +51,12 @@ def look(using: str) -> Health:
     owed = PendingSignal._default_manager.using(using)
     pending = owed.filter(state=PendingSignal.States.PENDING)
     oldest = pending.order_by("pk").values_list("pk", flat=True).first()
-    last = Notification._default_manager.using(using).order_by("-pk").values_list("received_at", flat=True).first()
+    last = (
+        Notification._default_manager.using(using)
+        .order_by("-pk")
+        .values_list("received_at", flat=True)
+        .first()
+    )
     moment = rows.aware(last) if last else None
     return Health(
         pending=_signals(pending),

@@ -56,6 +56,7 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
         receipt = _store_for_good(using, ready)
     for rejection in ready.sent.rejections:
         logger.warning("Rejected: %s", rejection.error)
+    _heal(using)
     return receipt
 
 
@@ -111,9 +112,7 @@ def _merge(events: Sequence[MailEvent | BlockEvent]) -> dict[UUID, str]:
     return old_statuses
 
 
-def _calls(
-    events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]
-) -> Iterator[calls.Call]:
+def _calls(events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]) -> Iterator[calls.Call]:
     """The signals of a batch in its order: each event's own, then the change that it decided."""
     for event in events:
         if not isinstance(event, MailEvent):
@@ -127,9 +126,32 @@ def _calls(
 
 
 def _owe_signals(using: str, told: Iterable[calls.Call]) -> None:
-    if wanted := [call for call in told if call.is_wanted]:
-        owed = dispatch.owe(using, wanted, leased=True)
-        transaction.on_commit(partial(dispatch.send, using, owed), using=using, robust=True)
+    wanted = [call for call in told if call.is_wanted]
+    if not wanted:
+        return
+    owed = dispatch.owe(using, wanted, leased=not app_settings.is_deferred)
+    after = _wake_worker if app_settings.is_deferred else partial(dispatch.send, using, owed)
+    transaction.on_commit(after, using=using, robust=True)
+
+
+def _wake_worker() -> None:
+    """A hint that something is owed: a worker looks into the outbox. If it is lost, a later one will do."""
+    from cmc_webhooks import tasks  # its package is an extra on Django 5.2
+
+    tasks.send_owed_signals.enqueue()
+
+
+def _heal(using: str) -> None:
+    """Once a minute in each process, see to what was left owed: a site without a cron job heals as well."""
+    if not dispatch.is_time_to_heal():
+        return
+    try:
+        if app_settings.is_deferred:
+            _wake_worker()
+        else:
+            dispatch.sweep(using, seconds=dispatch.BUDGET_SECONDS)
+    except Exception:  # the notification is stored: whatever fails here must not be its answer
+        logger.exception("What is owed could not be looked at")
 
 
 def _of_mails(events: Sequence[MailEvent | BlockEvent]) -> list[MailEvent]:

@@ -85,17 +85,20 @@ class Mail(models.Model):
 
     def merge(self, events: Iterable[MailEvent]) -> None:
         """Let the mail know of events of its own that it did not know, as one change of status at most."""
+        self.restate(self.state, events)
+
+    def restate(self, known: State, events: Iterable[MailEvent]) -> None:
+        """Give the mail the state that follows from `known` and these events of its own."""
         events = list(events)
-        before = self.state
-        after = reduce(merge, [event.state for event in events], before)
+        after = reduce(merge, [event.state for event in events], known)
         self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id = after
         for event in events:
             if event.pk == after.deciding_key:
                 self.status_at, self.reason = event.occurred_at, event.reason
-        self.first_event_at = min(self.first_event_at, *(event.occurred_at for event in events))
-        self.last_event_at = max(self.last_event_at, *(event.occurred_at for event in events))
-        if after.status != before.status:
-            self.previous_status, self.status = before.status, after.status
+            self.first_event_at = min(self.first_event_at, event.occurred_at)
+            self.last_event_at = max(self.last_event_at, event.occurred_at)
+        if after.status != self.status:
+            self.previous_status, self.status = self.status, after.status
             self.version += 1
 
     @property

@@ -19,10 +19,35 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.models import MailEvent
 
-__all__ = ["Times", "block_event", "fill", "mail", "mail_event", "mail_key", "notification", "rejected_event"]
+__all__ = [
+    "Times",
+    "aware",
+    "block_event",
+    "fill",
+    "mail",
+    "mail_event",
+    "mail_key",
+    "notification",
+    "rejected_event",
+    "stored",
+]
 
 _MAIL_TEXTS = ("message_id", "recipient", "header_from", "return_path", "subject", "api_data")
 _FILLED_LATER = ("header_from", "return_path", "subject", "api_data")
+
+
+def stored(moment: datetime) -> datetime:
+    """An aware moment as the project stores times: in UTC, or naive in its zone where USE_TZ is off."""
+    if settings.USE_TZ:
+        return moment.astimezone(UTC)
+    return timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+def aware(moment: datetime) -> datetime:
+    """A stored time as an aware moment."""
+    return (
+        timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
+    )
 
 
 def mail_key(record: wire.MailRecord) -> UUID:
@@ -104,7 +129,7 @@ def notification(
     """One POST as counts; its key begins with the time of receipt."""
     return Notification(
         id=wire.time_key(int(received_at.timestamp() * 1000)),
-        received_at=_stored(received_at),
+        received_at=stored(received_at),
         event_type=sent.event_type[: _room(Notification, "event_type")],
         server_composition=sent.server_composition[: _room(Notification, "server_composition")],
         new=new,
@@ -131,20 +156,13 @@ class Times:
 
     def __init__(self, zone: ZoneInfo, received_at: datetime) -> None:
         self._zone = zone
-        self.received_at = _stored(received_at)
+        self.received_at = stored(received_at)
 
     def occurred_at(self, record: wire.Record) -> datetime:
         created = record.created
         if created is None:
             return self.received_at
-        return _stored(created if created.tzinfo else created.replace(tzinfo=self._zone))
-
-
-def _stored(moment: datetime) -> datetime:
-    """An aware moment as the project stores times: in UTC, or naive in its zone where USE_TZ is off."""
-    if settings.USE_TZ:
-        return moment.astimezone(UTC)
-    return timezone.make_naive(moment, timezone.get_default_timezone())
+        return stored(created if created.tzinfo else created.replace(tzinfo=self._zone))
 
 
 def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:

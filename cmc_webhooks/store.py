@@ -16,6 +16,7 @@ from cmc_webhooks.models import Mail, PendingSignal, RejectedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from django.db.models import Model
@@ -28,6 +29,7 @@ __all__ = [
     "known_keys",
     "lock_mails",
     "reject",
+    "resolve",
     "settle",
     "update_mails",
 ]
@@ -106,7 +108,7 @@ def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
 
 
 def claim(using: str, now_ms: int, lease_ms: int) -> PendingSignal | None:
-    """The row of the outbox that is due first, leased to the caller and with one attempt more; None if none is.
+    """The row of the outbox that is due first, leased to the caller, with one attempt more; None if none is.
 
     Rivals skip each other's rows where the database can; elsewhere the count of attempts tells them apart.
     """
@@ -136,6 +138,11 @@ def settle(using: str, sent: PendingSignal, owed: Sequence[PendingSignal]) -> bo
         if still_mine:
             insert(using, owed)
     return still_mine
+
+
+def resolve(using: str, rejected: RejectedEvent, moment: datetime) -> None:
+    """Note that a rejected event was read and stored after all."""
+    RejectedEvent._default_manager.using(using).filter(pk=rejected.pk).update(resolved_at=moment)
 
 
 def _by_key(rows: Iterable[Any]) -> list[Any]:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management import BaseCommand, CommandParser
+
+from cmc_webhooks import rebuild, rows, store
+from cmc_webhooks.management import options
+from cmc_webhooks.models import Mail
+
+
+class Command(BaseCommand):
+    help = "Compare every mail's status with what its events say, and repair what differs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        options.add_filters(parser, "--since", "--until", "--status", "--address", "--composition")
+        parser.add_argument(
+            "--check", "--dry-run", action="store_true", help="write nothing; exit with 1 if anything differs"
+        )
+
+    def handle(self, *args: Any, **chosen: Any) -> None:
+        using = store.alias()
+        conditions = {
+            "created_at__gte": chosen["since"] and rows.stored(chosen["since"]),
+            "created_at__lt": chosen["until"] and rows.stored(chosen["until"]),
+            "server_composition": chosen["composition"],
+            "status": chosen["status"],
+        }
+        mails = Mail.objects.using(using).filter(
+            **{name: value for name, value in conditions.items() if value is not None}
+        )
+        if chosen["address"] is not None:
+            mails = mails.for_address(chosen["address"])
+        count = mails.count()
+        with options.progress(count, "mail") as progress:
+            rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=progress)
+        verb = "differ" if chosen["check"] else "repaired"
+        self.stdout.write(f"{rebuilt.mails} mails, {rebuilt.different} {verb}")
+        if chosen["check"] and rebuilt.different:
+            sys.exit(1)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandParser
+
+from cmc_webhooks import retry, rows, store
+from cmc_webhooks.management import options
+from cmc_webhooks.models import RejectedEvent
+
+
+class Command(BaseCommand):
+    help = "Read rejected events again, after an upgrade or a change of settings."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        options.add_filters(parser, "--since", "--until", "--composition")
+        parser.add_argument("--type", help="rejected events of this type; all by default")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many can be read now")
+
+    def handle(self, *args: Any, **chosen: Any) -> None:
+        using = store.alias()
+        conditions = {
+            "received_at__gte": chosen["since"] and rows.stored(chosen["since"]),
+            "received_at__lt": chosen["until"] and rows.stored(chosen["until"]),
+            "server_composition": chosen["composition"],
+            "event_type": chosen["type"],
+        }
+        wanted = RejectedEvent._default_manager.using(using).filter(
+            **{name: value for name, value in conditions.items() if value is not None}
+        )
+        count = wanted.filter(resolved_at=None).count()
+        self.stdout.write(f"{count} open rejected events")
+        with options.progress(count, "event") as progress:
+            retried = retry.retry(using, wanted, dry_run=chosen["dry_run"], progress=progress)
+        verb = "can be stored now" if chosen["dry_run"] else "stored"
+        self.stdout.write(f"{retried.resolved} {verb}, {retried.rejected} still rejected")

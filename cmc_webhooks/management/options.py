@@ -1,0 +1,68 @@
+"""What the commands share: their filters, and a progress bar for people."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from cmc_webhooks.event_types import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.core.management import CommandParser
+
+__all__ = ["add_filters", "moment", "progress"]
+
+
+def moment(text: str) -> datetime:
+    """A date or a date and time in ISO form, aware; in the project's zone unless it has its own.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    try:
+        parsed = parse_datetime(text)
+        if parsed is None and (day := parse_date(text)) is not None:
+            parsed = datetime.combine(day, time.min)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a date nor a date and time in ISO form")
+    return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+
+
+def add_filters(parser: CommandParser, *names: str) -> None:
+    """Add these of the common filters."""
+    filters: dict[str, dict[str, Any]] = {
+        "--since": {
+            "type": moment,
+            "metavar": "TIME",
+            "help": "from this time on (2023-01-25, 2023-01-25T14:00+09:00)",
+        },
+        "--until": {"type": moment, "metavar": "TIME", "help": "before this time"},
+        "--status": {"help": "of mails with this status now"},
+        "--address": {"help": "to this address, in any spelling"},
+        "--composition": {"help": "of this server composition"},
+        "--type": {"choices": tuple(EVENT_TYPES), "help": "events of this type; all by default"},
+    }
+    for name in names:
+        parser.add_argument(name, **filters[name])
+
+
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Callable[[int], Any]]:
+    """A progress bar on a terminal, if tqdm is installed (extra `cli`); silence elsewhere."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda done: None
+        return
+    with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty()) as bar:
+        yield bar.update
