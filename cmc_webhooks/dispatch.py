@@ -1,8 +1,8 @@
 """When signals go out: after the commit, each of them sent, owed or dead, never lost.
 
-Calls are written to the outbox in the transaction of the events, sent when that is committed, and deleted when
-the receivers have returned. A receiver that raises stops no other; its call stays owed, and a retry calls
-every receiver of that signal again. A sweep sends what was left owed, by whatever process.
+Calls are written to the outbox in the transaction of the events, sent when that is committed, and deleted
+when the receivers have returned. A receiver that raises stops no other; its call stays owed, and a retry
+calls every receiver of that signal again. A sweep sends what was left owed, by whatever process.
 """
 
 from __future__ import annotations
@@ -130,7 +130,10 @@ def _send_row(
             failures.append((item, type(errors[0]).__name__))
     unsent = row.items[sent:]
     # Not reached is not tried: these go back free at once, as if they had not been claimed.
-    owed = [_row(unsent, wire.key_ms(row.pk), _now_ms(), 0, row.attempts - 1)] if unsent else []
+    given_back = PendingSignal(
+        id=row.pk, items=unsent, available_at=_now_ms(), attempts=row.attempts - 1, last_error=row.last_error
+    )
+    owed = [given_back] if unsent else []
     singles = _singles(row, failures)
     store.settle(using, row, owed + singles)
     dead = sum(single.state == PendingSignal.States.DEAD for single in singles)

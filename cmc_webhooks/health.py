@@ -47,7 +47,7 @@ class Health:
 
 
 def look(using: str) -> Health:
-    """The state of the app now; six statements, each on an index or on a table that is empty when all is well."""
+    """The state of the app now; a few statements, on indexes or on tables that are empty when all is well."""
     owed = PendingSignal._default_manager.using(using)
     pending = owed.filter(state=PendingSignal.States.PENDING)
     oldest = pending.order_by("pk").values_list("pk", flat=True).first()

@@ -21,7 +21,7 @@ __all__ = ["Selection", "in_chunks"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """`since` <= time of the event < `until` (aware, CMC's clock); the rest as the rows have it; None: all."""
+    """`since` <= time of the event < `until` (aware, CMC's clock); the rest as rows have it; None: all."""
 
     since: datetime | None = None
     until: datetime | None = None

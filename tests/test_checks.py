@@ -76,7 +76,7 @@ class TestCheckSettings:
             ({"TIME_ZONE": "../etc/passwd"}, ["E009"]),
             ({"TIME_ZONE": None}, ["E009"]),
             ({"TIME_ZONE": ""}, ["E009"]),
-            ({"DISPATCH": "deferred"}, ["E010"]),
+            ({"DISPATCH": "later"}, ["E010"]),
             ({"ALLOWED_NETWORKS": "192.0.2.0/24"}, ["E011"]),
             ({"ALLOWED_NETWORKS": ["192.0.2.0/33"]}, ["E011"]),
             ({"ALLOWED_NETWORKS": [1]}, ["E011"]),
@@ -99,6 +99,38 @@ class TestCheckSettings:
     def test_knows_an_allow_list_behind_a_proxy(self, proxies, expected):
         with override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https")):
             assert found(ALLOWED_NETWORKS=["192.0.2.0/24"], TRUSTED_PROXIES=proxies) == expected
+
+
+class TestDeferred:
+    @pytest.mark.parametrize(
+        ("installed", "tasks", "expected"),
+        [
+            pytest.param([], None, ["E022"], id="Django 5.2 without the package"),
+            pytest.param(["django_tasks"], None, ["W023"], id="the default backend"),
+            pytest.param(
+                ["django_tasks"],
+                {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}},
+                ["W023"],
+                id="a backend without workers",
+            ),
+            pytest.param(
+                ["django_tasks"],
+                {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}},
+                [],
+                id="workers",
+            ),
+        ],
+    )
+    def test_needs_tasks_and_workers(self, monkeypatch, installed, tasks, expected):
+        monkeypatch.setattr(checks.django, "VERSION", (5, 2, 0, "final", 0))
+        monkeypatch.setattr(checks.apps, "is_installed", installed.__contains__)
+        with override_settings(TASKS=tasks):
+            assert found(DISPATCH="deferred") == expected
+
+    def test_needs_no_package_from_django_6_on(self, monkeypatch):
+        monkeypatch.setattr(checks.django, "VERSION", (6, 0, 0, "final", 0))
+        with override_settings(TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}):
+            assert found(DISPATCH="deferred") == []
 
 
 class Urlconf:

@@ -10,7 +10,7 @@ from cmc_webhooks import health, store
 
 
 class Command(BaseCommand):
-    help = "Say what is owed, dead and rejected, and when CMC was last heard. Exits with 1 if something is wrong."
+    help = "Say what is owed, dead and rejected, and when CMC last spoke. Exits with 1 if something is wrong."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
