@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from cmc_webhooks import models, retry
+from tests import factories
+from tests.conftest import delivery
+
+USING = "default"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rejected(event, **values):
+    return factories.RejectedEventFactory(raw=json.dumps(event), **values)
+
+
+def every():
+    return models.RejectedEvent.objects.all()
+
+
+class TestRetry:
+    def test_stores_what_can_be_read_now_as_if_it_had_come_then(self, sent):
+        row = rejected(delivery(created=""), received_at=factories.START - timedelta(days=9))
+
+        retried = retry.retry(USING, every())
+
+        event = models.DeliveryEvent.objects.get()
+        row.refresh_from_db()
+        assert retried == retry.Retried(resolved=1)
+        assert event.received_at == event.occurred_at == factories.START - timedelta(days=9)
+        assert row.resolved_at is not None
+        assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            pytest.param({"raw": json.dumps(delivery(to=["x@y"]))}, id="odd still"),
+            pytest.param(
+                {"raw": json.dumps(delivery()), "event_type": "opens"}, id="of a type still unknown"
+            ),
+            pytest.param({"raw": '{"to": "cut of'}, id="cut off"),
+            pytest.param({"raw": '"text"'}, id="no object"),
+        ],
+    )
+    def test_leaves_open_what_cannot(self, row):
+        factories.RejectedEventFactory(**row)
+
+        assert retry.retry(USING, every()) == retry.Retried(rejected=1)
+        assert every().get().resolved_at is None
+        assert every().count() == 1
+
+    def test_reads_only_in_a_dry_run(self):
+        rejected(delivery())
+        rejected("odd")
+
+        assert retry.retry(USING, every(), dry_run=True) == retry.Retried(resolved=1, rejected=1)
+        assert not models.DeliveryEvent.objects.exists()
+        assert not every().exclude(resolved_at=None).exists()
+
+    def test_does_not_double_what_came_by_another_way(self, open_hook):
+        open_hook.send("deliveries", delivery(), api_key=None)
+        rejected(delivery())
+
+        assert retry.retry(USING, every()) == retry.Retried(resolved=1)
+        assert models.DeliveryEvent.objects.count() == 1
+
+    def test_tells_how_far_it_is(self):
+        for number in range(3):
+            rejected(delivery(f"<m{number}@x>"))
+        done = []
+
+        retry.retry(USING, every(), progress=done.append)
+
+        assert sum(done) == 3
+
+    def test_leaves_resolved_ones_alone(self):
+        rejected(delivery(), resolved_at=factories.START)
+
+        assert retry.retry(USING, every()) == retry.Retried()
+
+    def test_keeps_what_the_database_refuses_open(self, monkeypatch):
+        rejected(delivery())
+        monkeypatch.setattr(retry.ingest, "receive", lambda frame, received_at: retry.ingest.Receipt(0, 0, 1))
+
+        assert retry.retry(USING, every()) == retry.Retried(rejected=1)
