@@ -1,0 +1,115 @@
+"""The mails: what support looks at to say whether one arrived, and if not, why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from cmc_webhooks.admin import filters, markup, search, timeline, words
+from cmc_webhooks.admin.base import ReadOnlyAdmin, moment_of
+from cmc_webhooks.models import Mail
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+    from django.utils.safestring import SafeString
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnlyAdmin):
+    list_display = ("badge", "to", "about", "why", "last_change")
+    list_display_links = ("to",)
+    list_filter = (
+        filters.MailStatusFilter,
+        filters.MailBounceClassFilter,
+        filters.FirstReceivedFilter,
+        filters.ServerCompositionFilter,
+    )
+    ordering = ("-created_at", "-id")
+    search_fields = search.SEARCH_FIELDS
+    search_help_text = _("A whole message id, a whole address, or a whole API data value.")
+    fieldsets = (
+        (
+            _("Message"),
+            {
+                "fields": (
+                    "message_id",
+                    "recipient",
+                    "subject",
+                    "header_from",
+                    "return_path",
+                    "api_data",
+                    "server_composition",
+                )
+            },
+        ),
+        (
+            _("Status"),
+            {
+                "fields": (
+                    "badge",
+                    "why",
+                    "previous",
+                    "last_delivery",
+                    "bounce_code",
+                    "last_change",
+                    "version",
+                )
+            },
+        ),
+        (_("Times"), {"fields": ("first_received", "first_event", "last_event", "erased")}),
+    )
+
+    @admin.display(description=_("status"))
+    def badge(self, mail: Mail) -> SafeString:
+        return markup.badge(mail.status)
+
+    @admin.display(description=_("recipient"))
+    def to(self, mail: Mail) -> str:
+        return markup.short(mail.recipient)
+
+    @admin.display(description=_("subject"))
+    def about(self, mail: Mail) -> str:
+        return markup.short(mail.subject)
+
+    @admin.display(description=_("reason"))
+    def why(self, mail: Mail) -> SafeString:
+        reason = words.reason_of_mail(mail)
+        return markup.reason(reason, "" if mail.bounce_event_id else mail.reason)
+
+    @admin.display(description=_("previous status"))
+    def previous(self, mail: Mail) -> SafeString | str:
+        return markup.badge(mail.previous_status) if mail.previous_status else self.get_empty_value_display()
+
+    @admin.display(description=_("delivery"))
+    def last_delivery(self, mail: Mail) -> SafeString | str:
+        return markup.badge(mail.delivery_status) if mail.delivery_status else self.get_empty_value_display()
+
+    @admin.display(description=_("last change"))
+    def last_change(self, mail: Mail) -> SafeString | str:
+        return markup.moment(mail.status_at) or self.get_empty_value_display()
+
+    first_received = moment_of(Mail, "created_at")
+    first_event = moment_of(Mail, "first_event_at")
+    last_event = moment_of(Mail, "last_event_at")
+    erased = moment_of(Mail, "erased_at")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        mails = Mail.objects.using(queryset.db)
+        return queryset.filter(search.mails_meant(mails, search_term)), False
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        mail = context["original"]
+        context |= {
+            "zone": timezone.get_current_timezone_name(),
+            "summary": timeline.summary(mail),
+            "timeline": timeline.entries(mail, timeline.Links(self.admin_site, request)),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from tests.admin.conftest import FACTORIES, NAMES, Browser, browser_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+class TestRegistration:
+    def test_is_complete(self):
+        registered = {model._meta.model_name for model in admin.site._registry}
+
+        assert set(NAMES) - registered == set(), "cmc_webhooks/admin/: register it"
+        assert set(NAMES) == set(FACTORIES), "tests/admin/conftest.py: give it a factory"
+
+
+class TestViewPermission:
+    def test_opens_list_and_page_of_that_model_alone(self, name):
+        row = FACTORIES[name]()
+        browser = browser_of(f"view_{name}", is_staff=True)
+        other = NAMES[NAMES.index(name) - 1]
+
+        assert browser.open_list(name).status_code == 200
+        assert browser.open_page(row).status_code == 200
+        assert browser.open_list(other).status_code == 403
+
+    def test_is_wanted_of_staff(self, name):
+        row = FACTORIES[name]()
+        browser = browser_of(f"change_{name}", f"delete_{name}", f"add_{name}", is_staff=True)
+
+        assert browser.open_list(name).status_code == 403
+        assert browser.open_page(row).status_code == 403
+
+    def test_is_not_enough_for_others(self, name):
+        for browser in (Browser(), browser_of(f"view_{name}")):
+            answer = browser.open_list(name)
+
+            assert answer.status_code == 302
+            assert "/login/" in answer.headers["Location"]
+
+
+class TestHistory:
+    def test_can_be_added_to_changed_and_deleted_by_nobody(self, browser, name):
+        row = FACTORIES[name]()
+        before = type(row).objects.values().get(pk=row.pk)
+        urls = {
+            verb: reverse(f"admin:cmc_webhooks_{name}_{verb}", args=[] if verb == "add" else [row.pk])
+            for verb in ("add", "change", "delete")
+        }
+
+        answers = [browser.get(urls["add"]), browser.get(urls["delete"])]
+        answers += [browser.post(url, {"status": "x", "post": "yes"}) for url in urls.values()]
+
+        assert {answer.status_code for answer in answers} == {403}
+        assert type(row).objects.values().get(pk=row.pk) == before
+
+    def test_has_no_action_in_its_menu(self, browser, name):
+        row = FACTORIES[name]()
+
+        answer = browser.post(
+            reverse(f"admin:cmc_webhooks_{name}_changelist"),
+            {"action": "delete_selected", "_selected_action": [str(row.pk)], "post": "yes"},
+        )
+
+        assert b"delete_selected" not in browser.open_list(name).content
+        assert answer.status_code in (200, 302, 403)
+        assert type(row).objects.filter(pk=row.pk).exists()
