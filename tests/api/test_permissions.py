@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from cmc_webhooks import models
+from cmc_webhooks.api import views
+from tests import factories
+from tests.api.conftest import LISTS, Api, user_with
+
+pytestmark = pytest.mark.django_db
+
+READING = ("get", "head", "options")
+WRITING = ("post", "put", "patch", "delete")
+PERMISSIONS = {
+    "mail": "view_mail",
+    "delivery-event": "view_deliveryevent",
+    "bounce-event": "view_bounceevent",
+}
+
+
+@pytest.fixture
+def paths():
+    """The addresses of the list and of one row of each kind."""
+    delivery, bounce = factories.DeliveryEventFactory(), factories.BounceEventFactory()
+    rows = {"mail": delivery.mail, "delivery-event": delivery, "bounce-event": bounce}
+    return {
+        name: [
+            reverse(f"cmc_webhooks_api:{name}-list"),
+            reverse(f"cmc_webhooks_api:{name}-detail", args=[rows[name].pk]),
+        ]
+        for name in LISTS
+    }
+
+
+def answers(api, paths, methods):
+    """The status codes of each method on each of these addresses."""
+    return {getattr(api.client, method)(path).status_code for path in paths for method in methods}
+
+
+@pytest.mark.parametrize("name", LISTS)
+class TestMayView:
+    def test_refuses_anonymous_users_whatever_the_method(self, paths, name):
+        api = Api()
+
+        statuses = answers(api, paths[name], READING + WRITING)
+
+        assert statuses == {403}
+
+    def test_refuses_signed_in_users_without_the_permission(self, paths, name):
+        api = Api(user_with())
+
+        statuses = answers(api, paths[name], READING + WRITING)
+
+        assert statuses == {403}
+
+    def test_refuses_staff_without_the_permission(self, paths, name):
+        api = Api(user_with(is_staff=True))
+
+        statuses = answers(api, paths[name], READING + WRITING)
+
+        assert statuses == {403}
+
+    def test_refuses_users_with_any_other_permission_on_the_app(self, paths, name):
+        others = ["add", "change", "delete"]
+        api = Api(
+            user_with(
+                *(f"{verb}_{PERMISSIONS[name].removeprefix('view_')}" for verb in others),
+                *(permission for permission in PERMISSIONS.values() if permission != PERMISSIONS[name]),
+            )
+        )
+
+        statuses = answers(api, paths[name], READING + WRITING)
+
+        assert statuses == {403}
+
+    def test_refuses_users_who_are_no_longer_active(self, paths, name):
+        user = user_with(PERMISSIONS[name])
+        api = Api(user)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+
+        statuses = answers(api, paths[name], READING)
+
+        assert statuses == {403}
+
+    def test_lets_users_with_the_permission_read(self, paths, name):
+        api = Api(user_with(PERMISSIONS[name]))
+
+        statuses = answers(api, paths[name], READING)
+
+        assert statuses == {200}
+
+    def test_lets_nobody_write(self, paths, name):
+        viewer, superuser = Api(user_with(PERMISSIONS[name])), Api(User.objects.create_superuser("root"))
+
+        statuses = answers(viewer, paths[name], WRITING) | answers(superuser, paths[name], WRITING)
+
+        assert statuses == {405}
+        assert models.Mail.objects.count() == 2
+        assert models.DeliveryEvent.objects.count() == models.BounceEvent.objects.count() == 1
+
+    def test_lets_superusers_read(self, paths, name):
+        api = Api(User.objects.create_superuser("root"))
+
+        statuses = answers(api, paths[name], READING)
+
+        assert statuses == {200}
+
+
+class TestHistoryRootView:
+    def test_lists_the_addresses_for_signed_in_users(self):
+        api = Api(user_with())
+
+        response = api.client.get(reverse("cmc_webhooks_api:api-root"))
+
+        assert response.status_code == 200
+        assert set(response.json()) == {"mails", "delivery-events", "bounce-events"}
+
+    def test_tells_anonymous_users_nothing(self):
+        response = Api().client.get(reverse("cmc_webhooks_api:api-root"))
+
+        assert response.status_code == 403
+
+
+class TestViews:
+    @pytest.mark.parametrize("name", views.__all__)
+    def test_name_their_permissions_themselves(self, name):
+        view = getattr(views, name)
+
+        own = [base for base in view.__mro__ if "permission_classes" in vars(base)]
+
+        assert own[0].__module__ == views.__name__, f"{name} takes its permissions from the project"
+
+    @pytest.mark.parametrize("name", views.__all__)
+    def test_leave_authentication_throttles_and_renderers_to_the_project(self, name):
+        ours = [base for base in getattr(views, name).__mro__ if base.__module__ == views.__name__]
+
+        named = {attribute for base in ours for attribute in vars(base)}
+
+        assert named.isdisjoint({"authentication_classes", "throttle_classes", "renderer_classes"})
