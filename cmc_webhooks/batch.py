@@ -88,6 +88,10 @@ class Batch:
         """The rows of what could not be read."""
         return [rows.rejected_event(self.sent, rejection, self.times) for rejection in self.sent.rejections]
 
+    def about(self, sent: wire.Notification) -> Self:
+        """This batch of another notification with the same records."""
+        return replace(self, sent=sent)
+
     def only(self, records: Mapping[UUID, wire.Record]) -> Self:
         """This batch with some of its records."""
         return replace(
@@ -104,7 +108,7 @@ class Batch:
             records=tuple(record for record in self.sent.records if record.key != key),
             rejections=(*self.sent.rejections, rejection),
         )
-        return replace(self.only({k: record for k, record in self.records.items() if k != key}), sent=sent)
+        return self.only({k: record for k, record in self.records.items() if k != key}).about(sent)
 
 
 def _is_forgotten(record: wire.Record, received_at: datetime) -> bool:

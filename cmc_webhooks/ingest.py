@@ -167,6 +167,8 @@ def _store_for_good(using: str, ready: batch.Batch) -> Receipt:
 
 def _without_unstorable(using: str, ready: batch.Batch) -> batch.Batch:
     """The batch in which each event that the database refuses is tamed, or rejected if that is not enough."""
+    if not _fits(using, ready.only({})):
+        ready = ready.about(wire.frame_within_bmp(ready.sent))
     for key in _unstorable(using, ready, list(ready.records)):
         tame = {key: wire.within_bmp(ready.records[key])}
         if _fits(using, ready.only(tame)):

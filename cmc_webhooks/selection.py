@@ -38,8 +38,8 @@ class Selection:
         }
         conditions = {name: value for name, value in of_mails.items() if value is not None}
         for name in self.event_types:
-            model = EVENT_TYPES[name].model
-            events: Any = model._default_manager.using(using).occurred_between(self.since, self.until)
+            model: Any = EVENT_TYPES[name].model
+            events = model._default_manager.using(using).occurred_between(self.since, self.until)
             if issubclass(model, BlockEvent):
                 if conditions:
                     continue

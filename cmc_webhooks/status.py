@@ -22,10 +22,10 @@ __all__ = ["BOUNCED", "BOUNCE_CODES", "BounceClass", "DeliveryStatus", "State", 
 class DeliveryStatus(TextChoices):
     """The delivery statuses that CMC documents; others are kept as sent."""
 
-    QUEUED = "queued", _("queued")
+    QUEUED = "queued", _("taken by CMC")
     DEFERRED = "deferred", _("deferred, to be resent")
     SUCCEEDED = "succeeded", _("handed over")
-    FAILED = "failed", _("failed")
+    FAILED = "failed", _("refused, or not sent")
 
 
 BOUNCED = "bounced"

@@ -13,7 +13,7 @@ from cmc_webhooks import dispatch, store
 if django.VERSION >= (6, 0):
     from django.tasks import task
 else:
-    from django_tasks import task
+    from django_tasks import task  # type: ignore[import-not-found,no-redef,unused-ignore] # an extra
 
 __all__ = ["send_owed_signals"]
 

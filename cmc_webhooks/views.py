@@ -48,12 +48,10 @@ class _UnsupportedEncoding(Exception):
 
 _ANSWERS: dict[type[Exception], int] = {
     wire.BadBody: 400,
-    UnreadablePostError: 400,
     auth.Unauthorized: 401,
     auth.Refused: 403,
     _MethodNotAllowed: 405,
     _TooLarge: 413,
-    RequestDataTooBig: 413,
     wire.TooManyEvents: 413,
     _UnsupportedEncoding: 415,
     wire.UnsupportedCharset: 415,
@@ -121,6 +119,12 @@ def _frame(request: HttpRequest) -> wire.Frame:
         body = request.body
     except RawPostDataException:  # a middleware has read the form already
         return wire.decode_fields((name, value) for name, values in request.POST.lists() for value in values)
+    except UnreadablePostError:
+        raise wire.BadBody("the body broke off") from None
+    except RequestDataTooBig:
+        raise _TooLarge("larger than DATA_UPLOAD_MAX_MEMORY_SIZE") from None
+    except ValueError:  # Django 5.2 reads the header as a number
+        raise wire.BadBody("Content-Length is not a number") from None
     _check_size(len(body))
     return wire.decode(body, request.META.get("CONTENT_TYPE", ""))
 

@@ -674,7 +674,7 @@ class TestUnavailable:
             other.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
             if connection.vendor != "sqlite":
                 with other.cursor() as cursor:
-                    cursor.execute(f"SELECT id FROM {models.Mail._meta.db_table} FOR UPDATE")
+                    cursor.execute("SELECT id FROM cmc_webhooks_mail FOR UPDATE")
             locked = hook.send("bounces", bounce())
         finally:
             other.rollback()
@@ -811,7 +811,7 @@ class TestMiddleware:
 
 
 class TestOrder:
-    """Size, method, encoding, secrets in headers, frame, key, and only then what is wrong with the content."""
+    """Size, method, encoding, secrets in headers, frame, key, and only then the content."""
 
     FAULTS = {
         413: ("size", {"CONTENT_LENGTH": str(3 * 1024 * 1024)}),

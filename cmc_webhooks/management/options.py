@@ -60,7 +60,7 @@ def add_filters(parser: CommandParser, *names: str) -> None:
 def progress(total: int, unit: str) -> Iterator[Callable[[int], Any]]:
     """A progress bar on a terminal, if tqdm is installed (extra `cli`); silence elsewhere."""
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore] # an extra
     except ImportError:
         yield lambda done: None
         return

@@ -18,7 +18,14 @@ from cmc_webhooks.wire.keys import (
     rejection_key,
     time_key,
 )
-from cmc_webhooks.wire.notification import Notification, Rejection, TooManyEvents, read, reject
+from cmc_webhooks.wire.notification import (
+    Notification,
+    Rejection,
+    TooManyEvents,
+    frame_within_bmp,
+    read,
+    reject,
+)
 from cmc_webhooks.wire.records import (
     BlockRecord,
     BounceRecord,
@@ -53,6 +60,7 @@ __all__ = [
     "decode_fields",
     "domain_of",
     "event_key",
+    "frame_within_bmp",
     "key_at",
     "key_ms",
     "mail_key",

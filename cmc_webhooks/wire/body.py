@@ -32,6 +32,7 @@ _CHARSET_ALIASES = {
     "cswindows1252": "cp1252",
     "x-cp1252": "cp1252",
     "x-sjis": "shift_jis",
+    "windows-31j": "cp932",
     "cswindows31j": "cp932",
     "x-ms-cp932": "cp932",
     "x-euc-jp": "euc_jp",

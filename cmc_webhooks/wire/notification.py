@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks.wire import body, keys
 from cmc_webhooks.wire.records import BadRecord, Record, as_text
-from cmc_webhooks.wire.text import clean, one_line
+from cmc_webhooks.wire.text import clean, one_line, replace_astral
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,19 @@ def reject(sent: Notification, record: Record, error: str) -> Rejection:
         position=record.position,
         raw=raw[:MAX_RAW_BYTES],
         error=f"event.{sent.event_type[:32]}[{record.position}]: {error}",
+    )
+
+
+def frame_within_bmp(sent: Notification) -> Notification:
+    """The notification, its records and keys unchanged, for tables in a 3-byte charset."""
+    return replace(
+        sent,
+        event_type=replace_astral(sent.event_type),
+        server_composition=replace_astral(sent.server_composition),
+        rejections=tuple(
+            replace(each, raw=replace_astral(each.raw), error=replace_astral(each.error))
+            for each in sent.rejections
+        ),
     )
 
 

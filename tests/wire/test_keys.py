@@ -1,0 +1,407 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import urlencode
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmc_webhooks import wire
+
+CREATED = datetime(2023, 1, 25, 14, 3, 6)  # noqa: DTZ001 - CMC's clock has no zone
+QUEUED = {
+    "created": "2023-01-25 14:03:06",
+    "message_id": "<m1@example.com>",
+    "recipient": "user@example.jp",
+    "status": "queued",
+    "subject": "テスト",
+}
+QUEUED_KEY = UUID("0185e93d-4990-8aa1-b849-c209147bea30")
+UNTIMED_KEY = UUID("00000000-0000-8e4d-b61f-b0d9064e72b5")
+
+ITEM = {
+    "created": "2023-01-25 14:03:06",
+    "messageId": "<m1@example.com>",
+    "from": "info@example.com",
+    "to": "user@example.jp",
+    "returnPath": "info@return.pro.smtps.jp",
+    "subject": "テスト",
+    "apiData": "CMC00123",
+    "status": "2",
+    "reason": "550 5.1.1\nuser unknown",
+    "sourceIp": "192.0.2.1",
+    "senderIp": "192.0.2.2",
+    "future": {"list": ["1", None]},
+}
+VERSION_1 = {
+    **{name: value for name, value in ITEM.items() if name not in {"to", "returnPath"}},
+    "envelopeTo": ITEM["to"],
+    "envelopeFrom": ITEM["returnPath"],
+}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+moments = st.none() | st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 12, 31))  # noqa: DTZ001
+
+
+def key_of(item: dict, event_type: str = "deliveries", server_composition: str = "pro", position: int = 0):
+    return wire.DeliveryRecord.of(event_type, server_composition, position, item).key
+
+
+def key_in(body: bytes, content_type: str = "") -> UUID:
+    frame = wire.decode(body, content_type)
+    (record,) = wire.read(frame, {"deliveries": wire.DeliveryRecord}, 100).records
+    return record.key
+
+
+class TestEventKey:
+    """Frozen: a key that changes makes every event that CMC repeats a second row."""
+
+    @pytest.mark.parametrize(
+        ("event_type", "composition", "values", "extra", "created", "key"),
+        [
+            ("deliveries", "pro", QUEUED, {}, CREATED, QUEUED_KEY),
+            (
+                "bounces",
+                "pro",
+                {"bounce_code": "2"},
+                {"zone": {"b": [None, "1"], "a": "x"}},
+                None,
+                UUID("00000000-0000-8648-b28e-0806d49f41cc"),
+            ),
+            ("blocks", "", {}, {}, None, UNTIMED_KEY),
+        ],
+        ids=["delivery", "with-extra-and-no-time", "empty"],
+    )
+    def test_is_frozen(self, event_type, composition, values, extra, created, key):
+        assert wire.event_key(event_type, composition, values, extra, created) == key
+
+    def test_is_that_of_the_record_read_from_a_body(self):
+        item = {
+            "status": "queued",
+            "to": "user@example.jp",
+            "messageId": "<m1@example.com>",
+            "created": "2023-01-25 14:03:06",
+            "subject": "テスト",
+        }
+
+        assert key_of(item) == QUEUED_KEY
+
+    def test_begins_with_the_wall_clock_read_as_utc(self):
+        milliseconds = int(CREATED.replace(tzinfo=UTC).timestamp() * 1000)
+
+        assert wire.key_ms(QUEUED_KEY) == milliseconds
+
+    @pytest.mark.parametrize("hours", [-12, 0, 9, 14])
+    def test_takes_the_wall_clock_whatever_the_offset(self, hours):
+        created = CREATED.replace(tzinfo=timezone(timedelta(hours=hours)))
+
+        assert wire.event_key("deliveries", "pro", QUEUED, {}, created) == QUEUED_KEY
+
+    @given(texts, texts, st.dictionaries(texts, texts, max_size=3), moments)
+    def test_is_a_uuid_that_every_database_orders_by_its_bytes(
+        self, event_type, composition, values, created
+    ):
+        key = wire.event_key(event_type, composition, values, {}, created)
+
+        assert key.version == 8
+        assert 0xB0 <= key.bytes[8] <= 0xBF
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"event_type": "deliveries", "server_composition": "pro", "event": {"deliveries": [ITEM]}},
+            {"event": {"deliveries": [VERSION_1]}, "event_type": "deliveries", "server_composition": "pro"},
+            {
+                "event_type": "deliveries",
+                "server_composition": "pro",
+                "event": json.dumps({"deliveries": [ITEM]}),
+            },
+            {
+                "api_key": "secret",
+                "event_type": "deliveries",
+                "server_composition": " pro\r\n",
+                "event": {"deliveries": [dict(reversed(ITEM.items())) | {"status": 2, "api_key": "secret"}]},
+            },
+        ],
+        ids=["plain", "version-1", "event-as-text", "number-key-and-order"],
+    )
+    @pytest.mark.parametrize("kind", ["json", "form"])
+    def test_is_one_for_one_event_in_every_dress(self, body, kind):
+        if kind == "json":
+            data = json.dumps(body, ensure_ascii=False).encode()
+        else:
+            event = body["event"] if isinstance(body["event"], str) else json.dumps(body["event"])
+            data = urlencode(body | {"event": event}).encode()
+
+        assert key_in(data) == key_of(ITEM)
+
+    @pytest.mark.parametrize("position", [1, 99])
+    def test_does_not_depend_on_the_place_in_the_batch(self, position):
+        assert key_of(ITEM, position=position) == key_of(ITEM)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"status": 2}, {"status": "2"}),
+            ({"status": True}, {"status": "true"}),
+            ({"status": False}, {"status": "false"}),
+            ({"future": {"n": 1}}, {"future": {"n": "1"}}),
+            ({"subject": "a\r\n b"}, {"subject": "a b"}),
+            ({"reason": "a\0"}, {"reason": "a\ufffd"}),
+            ({"subject": "\ud800"}, {"subject": "\ufffd"}),
+            ({"future": "\udfff"}, {"future": "\ufffd"}),
+        ],
+        ids=["number", "true", "false", "inner-number", "folded", "nul", "surrogate", "inner-surrogate"],
+    )
+    def test_is_the_same_for_values_that_read_the_same(self, one, other):
+        # numbers stand as text in a frame already
+        one, other = (json.dumps({"deliveries": [ITEM | values]}) for values in (one, other))
+        frames = [
+            wire.Frame(server_composition="pro", event_type="deliveries", event=event)
+            for event in (one, other)
+        ]
+
+        keys = [wire.read(frame, {"deliveries": wire.DeliveryRecord}, 9).records[0].key for frame in frames]
+
+        assert keys[0] == keys[1]
+
+    @pytest.mark.parametrize("name", [*ITEM, "envelopeTo", "envelopeFrom", "never seen"])
+    def test_takes_missing_null_and_empty_for_the_same(self, name):
+        without = {each: value for each, value in ITEM.items() if each != name}
+
+        keys = {key_of(without), key_of(without | {name: None}), key_of(without | {name: ""})}
+
+        assert len(keys) == 1
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *({name: value + "x"} for name, value in ITEM.items() if isinstance(value, str)),
+            {"subject": "ﾃｽﾄ"},
+            {"to": "USER@example.jp"},
+            {"to": " user@example.jp"},
+            {"messageId": "m1@example.com"},
+            {"status": "02"},
+            {"status": "2.0"},
+            {"reason": "550 5.1.1\r\nuser unknown"},
+            {"future": {"list": ["1", "2"]}},
+            {"future": {"list": [None, "1"]}},
+            {"future": {"list": ["1"]}},
+            {"future": '{"list": ["1", null]}'},
+            {"Future": "x"},
+            {"envelopeTo": "other@example.jp"},
+            {"created": "2023-01-25T14:03:06"},
+            {"created": "2023-01-25 14:03:06+00:00"},
+        ],
+        ids=lambda change: "{0[0]}={0[1]!r}".format(*change.items()),
+    )
+    def test_is_another_for_any_other_value(self, change):
+        assert key_of(ITEM | change) != key_of(ITEM)
+
+    def test_is_another_for_another_type_or_composition(self):
+        keys = {
+            key_of(ITEM),
+            key_of(ITEM, event_type="bounces"),
+            key_of(ITEM, server_composition="sandbox"),
+            key_of(ITEM, server_composition=""),
+        }
+
+        assert len(keys) == 4
+
+    @pytest.mark.parametrize(
+        ("wire_name", "name"),
+        [
+            ("to", "recipient"),
+            ("messageId", "message_id"),
+            ("from", "header_from"),
+            ("returnPath", "return_path"),
+            ("subject", "extra"),
+            ("sourceIp", "source_ip"),
+        ],
+    )
+    def test_keeps_our_names_and_those_sent_apart(self, wire_name, name):
+        by_wire_name, by_our_name = key_of({wire_name: "x"}), key_of({name: "x"})
+
+        assert by_wire_name != by_our_name
+
+    @pytest.mark.parametrize(
+        "swapped", [("subject", "reason"), ("from", "returnPath"), ("sourceIp", "senderIp")]
+    )
+    def test_tells_which_value_belongs_to_which_name(self, swapped):
+        one, other = swapped
+
+        assert key_of(ITEM | {one: "a", other: "b"}) != key_of(ITEM | {one: "b", other: "a"})
+
+
+class TestMailKey:
+    MESSAGE = "m1@example.com"
+
+    @pytest.mark.parametrize(
+        ("message_id", "composition", "address", "key"),
+        [
+            (MESSAGE, "pro", "user@example.jp", UUID("01c9c771-f222-87f7-b348-fb2f3666a2c3")),
+            (MESSAGE, "pro", "", UUID("01c9c771-f222-87f7-b953-63fb44d41371")),
+            ("", "pro", "user@example.jp", UUID("95363fb4-4d41-8371-b953-63fb44d41371")),
+            ("", "", "", UUID("95363fb4-4d41-8371-b953-63fb44d41371")),
+        ],
+        ids=["whole", "no-recipient", "no-message", "nothing"],
+    )
+    def test_is_frozen(self, message_id, composition, address, key):
+        assert wire.mail_key(message_id, composition, address, UNTIMED_KEY) == key
+
+    def test_does_not_depend_on_the_event_when_message_and_address_are_known(self):
+        keys = {
+            wire.mail_key(self.MESSAGE, "pro", "user@example.jp", event)
+            for event in (UNTIMED_KEY, QUEUED_KEY)
+        }
+
+        assert len(keys) == 1
+
+    @pytest.mark.parametrize(("message_id", "address"), [("", "user@example.jp"), (MESSAGE, ""), ("", "")])
+    def test_ties_events_that_lack_a_half_never_together(self, message_id, address):
+        keys = {wire.mail_key(message_id, "pro", address, event) for event in (UNTIMED_KEY, QUEUED_KEY)}
+
+        assert len(keys) == 2
+
+    @pytest.mark.parametrize(
+        ("message_id", "composition", "address"),
+        [
+            ("M1@example.com", "pro", "user@example.jp"),
+            (MESSAGE, "sandbox", "user@example.jp"),
+            (MESSAGE, "pro", "other@example.jp"),
+            (MESSAGE, "prouser", "@example.jp"),
+        ],
+        ids=["message-by-case", "composition", "address", "no-running-together"],
+    )
+    def test_is_another_for_another_mail(self, message_id, composition, address):
+        key = wire.mail_key(self.MESSAGE, "pro", "user@example.jp", UNTIMED_KEY)
+
+        assert wire.mail_key(message_id, composition, address, UNTIMED_KEY) != key
+
+    @given(texts, texts, texts)
+    def test_is_a_uuid_that_every_database_orders_by_its_bytes(self, message_id, composition, address):
+        key = wire.mail_key(message_id, composition, address, QUEUED_KEY)
+
+        assert key.version == 8
+        assert 0xB0 <= key.bytes[8] <= 0xBF
+
+
+class TestMessageRange:
+    def test_is_frozen(self):
+        assert wire.message_range("m1@example.com") == (
+            UUID("01c9c771-f222-87f7-b000-000000000000"),
+            UUID("01c9c771-f222-87f7-bfff-ffffffffffff"),
+        )
+
+    @given(texts.filter(bool), texts, texts)
+    def test_holds_every_mail_of_the_message(self, message_id, composition, address):
+        first, last = wire.message_range(message_id)
+
+        assert first <= wire.mail_key(message_id, composition, address, QUEUED_KEY) <= last
+
+    @pytest.mark.parametrize("message_id", ["", "M1@example.com", "m1@example.co", "<m1@example.com>"])
+    def test_holds_no_mail_of_another_message(self, message_id):
+        first, last = wire.message_range("m1@example.com")
+
+        key = wire.mail_key(message_id, "pro", "user@example.jp", QUEUED_KEY)
+
+        assert not first <= key <= last
+
+
+class TestRejectionKey:
+    RAW = '{"to": ["a@example.jp"]}'
+
+    def test_is_frozen(self):
+        key = wire.rejection_key("deliveries", "pro", self.RAW)
+
+        assert key == UUID("020eaeb5-1cf0-83f5-b5a8-3d083c40f5da")
+
+    @pytest.mark.parametrize(
+        "arguments", [("bounces", "pro", RAW), ("deliveries", "", RAW), ("deliveries", "pro", RAW + " ")]
+    )
+    def test_is_another_for_another_type_composition_or_text(self, arguments):
+        assert wire.rejection_key(*arguments) != wire.rejection_key("deliveries", "pro", self.RAW)
+
+    @given(texts, texts, texts)
+    def test_is_a_uuid_that_every_database_orders_by_its_bytes(self, event_type, composition, raw):
+        key = wire.rejection_key(event_type, composition, raw)
+
+        assert key.version == 8
+        assert 0xB0 <= key.bytes[8] <= 0xBF
+
+
+class TestTimeKey:
+    def test_orders_by_time_then_by_place(self):
+        keys = [
+            wire.time_key(ms, sequence)
+            for ms in (0, 1, 1674655386000, 1674655386001)
+            for sequence in (0, 1, 255, 256, 4095)
+        ]
+
+        assert keys == sorted(keys)
+        assert [key.bytes for key in keys] == sorted(key.bytes for key in keys)
+
+    def test_carries_its_time(self):
+        assert wire.key_ms(wire.time_key(1674655386000, 4095)) == 1674655386000
+
+    def test_is_never_the_same_twice(self):
+        keys = {wire.time_key(1674655386000) for _ in range(1000)}
+
+        assert len(keys) == 1000
+
+    @given(st.integers(0, 2**48 - 1), st.integers(0, 4095))
+    def test_is_a_uuid_that_every_database_orders_by_its_bytes(self, ms, sequence):
+        key = wire.time_key(ms, sequence)
+
+        assert key.version == 8
+        assert 0xB0 <= key.bytes[8] <= 0xBF
+
+
+class TestKeyAt:
+    def test_is_frozen(self):
+        moment = CREATED.replace(microsecond=123_999)
+
+        assert wire.key_at(moment) == UUID("0185e93d-4a0b-8000-b000-000000000000")
+
+    @pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=-5))], ids=str)
+    def test_reads_the_wall_clock_of_any_zone(self, zone):
+        assert wire.key_at(CREATED.replace(tzinfo=zone)) == wire.key_at(CREATED)
+
+    @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9999, 12, 29)), texts)  # noqa: DTZ001
+    def test_parts_the_events_of_a_moment_from_those_before(self, moment, text):
+        before = moment - timedelta(milliseconds=1)
+
+        key, key_before = (
+            wire.event_key("deliveries", "pro", {"subject": text}, {}, created)
+            for created in (moment, before)
+        )
+
+        assert key_before < wire.key_at(moment) <= key
+
+    @pytest.mark.parametrize("moment", [datetime.min, datetime(1969, 12, 31, 23, 59)], ids=str)  # noqa: DTZ001, DTZ901
+    def test_is_below_every_key_before_1970(self, moment):
+        assert wire.key_at(moment) == UUID("00000000-0000-8000-b000-000000000000")
+
+    def test_is_above_every_event_at_the_end_of_time(self):
+        last = datetime(9999, 12, 29, 23, 59, 59)  # noqa: DTZ001
+
+        key = wire.event_key("deliveries", "pro", {}, {}, last)
+
+        assert key < wire.key_at(datetime.max)  # noqa: DTZ901
+
+
+class TestUntimedEnd:
+    def test_parts_events_without_a_time_from_the_others(self):
+        timed = wire.event_key("deliveries", "pro", {}, {}, datetime(1970, 1, 1, 0, 0, 1))  # noqa: DTZ001
+
+        assert UNTIMED_KEY < wire.UNTIMED_END < timed
+
+    @given(st.dictionaries(texts, texts, max_size=3))
+    def test_is_above_every_event_without_a_time(self, values):
+        key = wire.event_key("deliveries", "pro", values, {}, None)
+
+        assert key < wire.UNTIMED_END
+        assert wire.key_ms(key) == 0
