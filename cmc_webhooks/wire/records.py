@@ -219,7 +219,7 @@ def as_text(value: Any) -> Any:
         return [as_text(inner) for inner in value]
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value
+    return value if value is None else str(value)
 
 
 def _created(text: str) -> datetime | None:

@@ -115,5 +115,5 @@ class TestPayloads:
     def test_of_other_interfaces_are_refused(self, path):
         frame = wire.decode(path.read_bytes(), CONTENT_TYPES[path.suffix])
 
-        with pytest.raises(wire.BadBody, match="^event_type is missing$"):
+        with pytest.raises(wire.BadBody, match=r"^event_type is missing$"):
             wire.read(frame, RECORD_TYPES, 100)

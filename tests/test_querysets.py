@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as offset
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from cmc_webhooks import models, wire
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def captured(rows):
+    with CaptureQueriesContext(connection) as queries:
+        found = list(rows())
+    return found, [query["sql"].replace('"', "").replace("`", "") for query in queries.captured_queries]
+
+
+@pytest.fixture
+def mail():
+    factories.DeliveryEventFactory()
+    return factories.MailFactory(message_id="<Id@example.com>", recipient="Taro <User@example.jp>")
+
+
+class TestForMessage:
+    @pytest.mark.parametrize(
+        "spelling", ["<Id@example.com>", "Id@example.com", " <Id@example.com>\t", "\nId@example.com"]
+    )
+    def test_takes_any_spelling(self, mail, spelling):
+        event = factories.BounceEventFactory(mail=mail)
+
+        assert list(models.Mail.objects.for_message(spelling)) == [mail]
+        assert list(models.BounceEvent.objects.for_message(spelling)) == [event]
+        assert list(models.DeliveryEvent.objects.for_message(spelling)) == []
+
+    @pytest.mark.parametrize("spelling", ["", "<>", "id@example.com", "Id@example", "\0"])
+    def test_finds_nothing_for_another_text(self, mail, spelling):
+        factories.MailFactory(message_id="")
+
+        assert list(models.Mail.objects.for_message(spelling)) == []
+
+    def test_finds_all_recipients_by_a_range_of_the_primary_key(self, mail):
+        other = factories.MailFactory(message_id="Id@example.com")
+
+        found, statements = captured(lambda: models.Mail.objects.for_message("Id@example.com"))
+
+        assert set(found) == {mail, other}
+        assert "id BETWEEN" in statements[0]
+        assert "message_id =" not in statements[0]
+
+    def test_compares_the_text_where_half_a_key_is_shared(self, mail):
+        least, _ = wire.message_range("Id@example.com")
+        factories.MailFactory(id=least, message_id="<Other@example.com>")
+
+        assert list(models.Mail.objects.for_message("Id@example.com")) == [mail]
+
+
+class TestForAddress:
+    @pytest.mark.parametrize(
+        "spelling", ["user@example.jp", "USER@EXAMPLE.JP", " Someone <User@Example.jp> "]
+    )
+    def test_takes_any_spelling(self, mail, spelling):
+        event = factories.DeliveryEventFactory(mail=mail)
+        block = factories.BlockEventFactory(address="user@example.jp")
+
+        assert list(models.Mail.objects.for_address(spelling)) == [mail]
+        assert list(models.DeliveryEvent.objects.for_address(spelling)) == [event]
+        assert list(models.BlockEvent.objects.for_address(spelling)) == [block]
+
+    @pytest.mark.parametrize(
+        "spelling", ["üser@example.jp", "ser@example.jp", "user@example.jp.", "%", "user@example_jp"]
+    )
+    def test_finds_no_address_that_looks_alike(self, mail, spelling):
+        assert list(models.Mail.objects.for_address(spelling)) == []
+
+    def test_finds_an_address_longer_than_its_column(self):
+        long = f"{'x' * 400}@example.jp"
+        mail = factories.MailFactory(recipient=long, address=long[:320])
+
+        assert list(models.Mail.objects.for_address(long)) == [mail]
+
+
+class TestOccurredBetween:
+    START = factories.START
+
+    @pytest.fixture
+    def hours(self):
+        return [factories.DeliveryEventFactory(occurred_at=self.START + timedelta(hours=n)) for n in range(4)]
+
+    @pytest.mark.parametrize(
+        ("after", "before", "found"),
+        [(0, 4, [0, 1, 2, 3]), (1, 2, [1]), (1, None, [1, 2, 3]), (None, 2, [0, 1]), (2, 1, [])],
+    )
+    def test_includes_the_start_only(self, hours, after, before, found):
+        bounds = [None if n is None else self.START + timedelta(hours=n) for n in (after, before)]
+
+        events = models.DeliveryEvent.objects.occurred_between(*bounds).order_by("pk")
+
+        assert list(events) == [hours[n] for n in found]
+
+    def test_is_everything_without_bounds(self, hours):
+        assert models.DeliveryEvent.objects.occurred_between().count() == 4
+
+    @pytest.mark.parametrize("zone", [14, 9, 0, -12])
+    def test_finds_events_of_any_console_zone(self, zone):
+        clock = datetime(2023, 1, 25, 12, 0, tzinfo=offset(timedelta(hours=zone)))
+        key = wire.event_key("deliveries", "pro", {}, {}, clock)
+        event = factories.DeliveryEventFactory(id=key, occurred_at=clock)
+
+        bounds = clock.astimezone(UTC), clock.astimezone(UTC) + timedelta(microseconds=1)
+        assert list(models.DeliveryEvent.objects.occurred_between(*bounds)) == [event]
+
+    def test_finds_events_without_a_usable_time(self):
+        key = wire.event_key("deliveries", "pro", {}, {}, None)
+        event = factories.DeliveryEventFactory(id=key, occurred_at=self.START)
+
+        day = timedelta(days=1)
+        assert list(models.DeliveryEvent.objects.occurred_between(self.START, self.START + day)) == [event]
+        assert not models.DeliveryEvent.objects.occurred_between(self.START + day).exists()
+
+    def test_uses_ranges_of_the_primary_key(self, hours):
+        _, [sql] = captured(lambda: models.DeliveryEvent.objects.occurred_between(self.START, self.START))
+
+        assert ".id >=" in sql
+        assert sql.count(".id <") == 2
+
+    @pytest.mark.parametrize("year", [1, 9999])
+    @pytest.mark.parametrize("zone", [14, 0, -12])
+    def test_makes_keys_up_to_the_ends_of_time(self, year, zone):
+        last = (1, 1, 0) if year == 1 else (12, 31, 23)
+        bound = datetime(year, *last, tzinfo=offset(timedelta(hours=zone)))
+
+        rows = models.DeliveryEvent.objects.occurred_between(after=bound, before=bound)
+
+        assert str(rows.query.where).count("DeliveryEvent.id") == 3
+
+    def test_reads_naive_bounds_in_the_zone_of_the_project(self, settings):
+        settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+        naive = datetime(2023, 1, 25, 14)  # noqa: DTZ001 - as such projects have it
+
+        sql = str(models.DeliveryEvent.objects.occurred_between(after=naive).query)
+
+        day_before_in_utc = wire.key_at(datetime(2023, 1, 24, 5, tzinfo=UTC))
+        assert day_before_in_utc.hex in sql.replace("-", "")

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import codecs
+import json
+from urllib.parse import quote_from_bytes, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmc_webhooks import wire
+from cmc_webhooks.wire import body as body_module
+from tests.conftest import FORM
+
+JSON = "application/json"
+FIELDS = {
+    "api_key": "k",
+    "server_composition": "pro",
+    "event_type": "deliveries",
+    "event": '{"deliveries": []}',
+}
+FRAME = wire.Frame(**FIELDS)
+RECORD_TYPES = {
+    "deliveries": wire.DeliveryRecord,
+    "bounces": wire.BounceRecord,
+    "blocks": wire.BlockRecord,
+}
+
+
+def multipart(fields=FIELDS, boundary="b", line="\r\n", preamble="", headers=""):
+    parts = [
+        f'--{boundary}{line}Content-Disposition: form-data; name="{name}"{headers}{line}{line}{value}{line}'
+        for name, value in (fields.items() if isinstance(fields, dict) else fields)
+    ]
+    return f"{preamble}{''.join(parts)}--{boundary}--{line}".encode()
+
+
+class TestDecode:
+    BODIES = {
+        "JSON": json.dumps(FIELDS).encode(),
+        "form": urlencode(FIELDS).encode(),
+        "multipart": multipart(),
+        "multipart, LF alone": multipart(line="\n"),
+        "JSON with a mark": codecs.BOM_UTF8 + json.dumps(FIELDS).encode(),
+        "JSON after blanks": b" \r\n\t" + json.dumps(FIELDS).encode(),
+        "form with a mark": codecs.BOM_UTF8 + urlencode(FIELDS).encode(),
+    }
+    TYPES = (
+        "",
+        JSON,
+        FORM,
+        "text/plain",
+        "multipart/form-data; boundary=b",
+        "rubbish",
+        ";;;",
+        "multipart/form-data",
+    )
+
+    @pytest.mark.parametrize("sent", BODIES.values(), ids=BODIES)
+    @pytest.mark.parametrize("content_type", TYPES)
+    def test_goes_by_what_the_body_is(self, sent, content_type):
+        assert wire.decode(sent, content_type) == FRAME
+
+    @pytest.mark.parametrize("boundary", ["b", "----CMCExampleBoundary7MA4YWxk", "a b", "'()+_,-./:=?"])
+    def test_finds_a_boundary_behind_a_preamble_by_the_header(self, boundary):
+        sent = multipart(boundary=boundary, preamble="This is a message\r\n")
+
+        assert wire.decode(sent, f'multipart/form-data; boundary="{boundary}"') == FRAME
+
+    def test_reads_a_part_with_a_file_name_and_one_in_its_own_charset(self):
+        named = multipart(headers='; filename="event.json"')
+        head = (
+            b'--b\r\nContent-Disposition: form-data; name="event"\r\nContent-Type: text/plain; charset=sjis'
+        )
+        sjis = head + b"\r\n\r\n" + '"テスト"'.encode("shift_jis")
+
+        assert wire.decode(named) == FRAME
+        assert wire.decode(sjis + b"\r\n--b--").event == '"テスト"'
+
+    def test_keeps_line_ends_inside_a_part(self):
+        assert wire.decode(multipart({"event": "a\r\nb\n\r\n"})).event == "a\r\nb\n\r\n"
+
+    def test_passes_over_fields_that_are_not_ours(self):
+        more = {**FIELDS, "attachment1": "x", "EVENT": "y"}
+
+        assert wire.decode(json.dumps(more).encode()) == FRAME
+        assert wire.decode(urlencode(more).encode()) == FRAME
+        assert wire.decode(multipart(more)) == FRAME
+
+    def test_hides_the_key_and_the_events_from_repr(self):
+        shown = repr(wire.Frame(api_key="hush", event={"to": "a@b"}, event_type="deliveries"))
+
+        assert "hush" not in shown
+        assert "a@b" not in shown
+        assert "deliveries" in shown
+
+    @pytest.mark.parametrize(
+        ("sent", "content_type", "reason"),
+        [
+            (b"", "", "the body is empty"),
+            (codecs.BOM_UTF8 + b" \r\n", JSON, "the body is empty"),
+            (b"{", JSON, "the body is not JSON"),
+            (b"nonsense", JSON, "the body is not JSON"),
+            (b"nonsense", "", "neither JSON nor a form of ours"),
+            (b"a=1&b=2", FORM, "neither JSON nor a form of ours"),
+            (b"[]", JSON, "no object"),
+            (b'"event"', JSON, "no object"),
+            (b"17", JSON, "no object"),
+            (b"null", JSON, "no object"),
+            (b'{"event_type": NaN}', JSON, "NaN is not JSON"),
+            (b'{"x": -Infinity}', JSON, "-Infinity is not JSON"),
+            (b'{"x": %s}' % (b"9" * 33), JSON, "more than 32 digits"),
+            (b'{"x": -%s}' % (b"9" * 5000), JSON, "more than 32 digits"),
+            (b'{"x": %s}' % (b"[" * 20 + b"]" * 20), JSON, "nested deeper than 20"),
+            (b"[" * 40_000, JSON, "the body is not JSON"),
+            (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, JSON, "the body is not JSON|nested deeper"),
+            ("&".join(f"f{n}=1" for n in range(101)).encode(), FORM, "more than 100 fields"),
+            (multipart([(f"f{n}", "1") for n in range(101)]), "", "more than 100 fields"),
+            (b"--", "", "neither JSON nor a form of ours"),
+            (b"--b", "multipart/form-data; boundary=b", "neither JSON nor a form of ours"),
+        ],
+    )
+    def test_says_what_is_wrong_with_other_bodies(self, sent, content_type, reason):
+        with pytest.raises(wire.BadBody, match=reason):
+            wire.decode(sent, content_type)
+
+    @pytest.mark.parametrize("name", ["api_key", "event_type", "event"])
+    def test_refuses_a_field_given_twice(self, name):
+        pairs = [*FIELDS.items(), (name, FIELDS[name])]
+        as_json = json.dumps(FIELDS)[:-1] + f", {json.dumps(name)}: 1}}"
+
+        for sent in (as_json.encode(), urlencode(pairs).encode(), multipart(pairs)):
+            with pytest.raises(wire.BadBody, match=f"ambiguous: {name} is given twice"):
+                wire.decode(sent)
+
+    def test_takes_integers_and_nesting_up_to_the_limits(self):
+        most = b'{"event_type": %s, "x": %s}' % (b"9" * 32, b"[" * 19 + b"]" * 19)
+
+        assert wire.decode(most).event_type == "9" * 32
+
+    def test_keeps_numbers_as_they_were_written(self):
+        frame = wire.decode(b'{"event": [1.50, 1e999, -0, 2]}')
+
+        assert frame.event == ["1.50", "1e999", "-0", "2"]
+
+    CHARSETS = {
+        "utf-8": ["UTF-8", "utf8", "csUTF8", '"utf-8"'],
+        "latin-1": ["ISO-8859-1", "latin1", "L1"],
+        "cp1252": ["windows-1252", "CP1252"],
+        "iso2022_jp": ["ISO-2022-JP", "csISO2022JP"],
+        "shift_jis": ["Shift_JIS", "shift-jis", "sjis", "x-sjis", "MS_Kanji"],
+        "cp932": ["cp932", "Windows-31J", "csWindows31J", "ms932"],
+        "euc_jp": ["EUC-JP", "eucjp", "x-euc-jp"],
+    }
+
+    @pytest.mark.parametrize(
+        ("codec", "name"), [(codec, name) for codec, names in CHARSETS.items() for name in names]
+    )
+    def test_reads_each_charset_by_each_name(self, codec, name):
+        word = "Café" if codec in ("latin-1", "cp1252") else "テスト"
+        as_json = f'{{"event_type": "{word}"}}'.encode(codec)
+        as_form = f"event_type={quote_from_bytes(word.encode(codec))}".encode()
+
+        for sent, content_type in ((as_json, JSON), (as_form, FORM)):
+            assert wire.decode(sent, f"{content_type}; charset={name}").event_type == word
+
+    @pytest.mark.parametrize("name", ["us-ascii", "ASCII", "", '""'])
+    def test_reads_ascii_and_nothing_as_utf_8(self, name):
+        assert (
+            wire.decode('{"event_type": "テスト"}'.encode(), f"{JSON}; charset={name}").event_type == "テスト"
+        )
+
+    @pytest.mark.parametrize(
+        "name", ["utf-16", "utf-7", "koi8-r", "rot13", "nonsense", "a\0b", "idna", "x" * 900]
+    )
+    def test_refuses_other_charsets(self, name):
+        with pytest.raises(wire.UnsupportedCharset):
+            wire.decode(b"{}", f"{JSON}; charset={name}")
+
+    def test_replaces_damaged_bytes(self):
+        assert wire.decode(b'{"event_type": "Caf\xe9"}').event_type == "Caf\ufffd"
+        assert wire.decode(b"event_type=Caf%E9").event_type == "Caf\ufffd"
+
+    @given(
+        st.one_of(
+            st.binary(max_size=200),
+            st.sampled_from(list(BODIES.values())).map(lambda b: b[:-3]),
+            st.text().map(str.encode),
+        ),
+        st.one_of(st.sampled_from(TYPES), st.text(st.characters(exclude_categories=["Cs"]), max_size=60)),
+    )
+    def test_never_fails_in_another_way(self, sent, content_type):
+        try:
+            frame = wire.decode(sent, content_type)
+            read = wire.read(frame, RECORD_TYPES, 10)
+        except (wire.BadBody, wire.UnsupportedCharset, wire.TooManyEvents) as error:
+            told = str(error)
+        else:
+            told = read.event_type
+        assert len(told.splitlines()) == 1
+
+
+class TestDecodeFields:
+    def test_reads_fields_that_were_parsed_already(self):
+        assert wire.decode_fields(FIELDS.items()) == FRAME
+
+    def test_refuses_what_is_not_ours_or_ambiguous(self):
+        for fields in ([], [("a", "1")], [("event", "1"), ("event", "2")]):
+            with pytest.raises(wire.BadBody):
+                wire.decode_fields(fields)
+
+
+class TestLoadEvent:
+    def test_reads_json_text_and_leaves_objects(self):
+        assert body_module.load_event('\ufeff{"deliveries": []}') == {"deliveries": []}
+        assert body_module.load_event({"deliveries": []}) == {"deliveries": []}
+        assert body_module.load_event(None) is None
+
+    @pytest.mark.parametrize("text", ["", "x", "{", "NaN", "[" * 21 + "]" * 21, "9" * 33])
+    def test_names_the_place_of_a_fault(self, text):
+        with pytest.raises(wire.BadBody, match=r"^event"):
+            body_module.load_event(text)
