@@ -85,7 +85,7 @@ class TestDeliveryRecord:
             "empty": "",
         }
 
-        assert record(delivery(**extra)).extra == {"score": "true", "deep": {"list": [1, None, "a\ufffd"]}}
+        assert record(delivery(**extra)).extra == {"score": "true", "deep": {"list": ["1", None, "a\ufffd"]}}
 
 
 class TestVersion1:
