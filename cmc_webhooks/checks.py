@@ -109,14 +109,14 @@ def _settings() -> Iterator[Message]:
             f"{PREFIX}TIME_ZONE is no time zone.",
             'Write the zone chosen for the webhook in CMC\'s console by its IANA name, such as "Asia/Tokyo".',
         )
-    if app_settings.raw("DISPATCH") not in ("inline", "deferred"):
+    if app_settings.raw("DISPATCH") == "deferred":
+        yield from _workers()
+    elif not _is_wake_up():
         yield _error(
             "E010",
-            f'{PREFIX}DISPATCH is neither "inline" nor "deferred".',
-            "Inline: the request sends the signals after its commit. Deferred: a worker does.",
+            f'{PREFIX}DISPATCH is neither "inline" nor "deferred" nor the dotted path of a callable.',
+            "Inline: the request sends the signals after its commit. Otherwise a worker does.",
         )
-    elif app_settings.is_deferred:
-        yield from _workers()
     yield from _networks()
     yield from _retention()
 
@@ -259,6 +259,13 @@ def check_databases(
                 )
             )
     return messages
+
+
+def _is_wake_up() -> bool:
+    try:
+        return app_settings.wake_up is None or callable(app_settings.wake_up)
+    except ImportError:
+        return False
 
 
 def _is_list(value: Any) -> bool:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["DEFAULTS", "PREFIX", "Settings", "app_settings"]
 
@@ -73,7 +74,17 @@ class Settings:
     @property
     def is_deferred(self) -> bool:
         """Whether a worker sends the signals, not the request."""
-        return bool(self.raw("DISPATCH") == "deferred")
+        return bool(self.raw("DISPATCH") != "inline")
+
+    @property
+    def wake_up(self) -> Callable[[], Any] | None:
+        """The project's own way to wake a worker; None: the task of `cmc_webhooks.tasks`.
+
+        Raises:
+            ImportError: there is none at the dotted path.
+        """
+        path = str(self.raw("DISPATCH"))
+        return None if path in ("inline", "deferred") else import_string(path)
 
     @property
     def max_body(self) -> int:

@@ -136,9 +136,12 @@ def _owe_signals(using: str, told: Iterable[calls.Call]) -> None:
 
 def _wake_worker() -> None:
     """A hint that something is owed: a worker looks into the outbox. If it is lost, a later one will do."""
-    from cmc_webhooks import tasks  # its package is an extra on Django 5.2
+    wake_up = app_settings.wake_up
+    if wake_up is None:
+        from cmc_webhooks import tasks  # its package is an extra on Django 5.2
 
-    tasks.send_owed_signals.enqueue()
+        wake_up = tasks.send_owed_signals.enqueue
+    wake_up()
 
 
 def _heal(using: str) -> None:

@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 
 import dj_database_url
+import django
 
 SECRET_KEY = "tests-only"
 USE_TZ = True
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     *(["rest_framework", "django_filters"] if _WITH_API else []),
+    *(["django_tasks"] if django.VERSION < (6, 0) and find_spec("django_tasks") else []),
     "cmc_webhooks",
 ]
 MIDDLEWARE = [

@@ -107,7 +107,9 @@ class Command(BaseCommand):
             self.stdout.write(self.style.MIGRATE_HEADING(f"\n{title}  [{name}]"))
             self.stdout.flush()
             answer = self._post(base, PAYLOADS / name)
-            self.stdout.write("  stored  {new} new, {repeated} repeated, {rejected} rejected".format(**answer))
+            self.stdout.write(
+                "  stored  {new} new, {repeated} repeated, {rejected} rejected".format(**answer)
+            )
             for line in fired:
                 self.stdout.write(f"  signal  {line}")
             if answer["rejected"] or not (fired or answer["repeated"]):
