@@ -130,8 +130,14 @@ def _owe_signals(using: str, told: Iterable[calls.Call]) -> None:
     if not wanted:
         return
     owed = dispatch.owe(using, wanted, leased=not app_settings.is_deferred)
-    after = _wake_worker if app_settings.is_deferred else partial(dispatch.send, using, owed)
-    transaction.on_commit(after, using=using, robust=True)
+
+    def tell() -> None:  # a function with a name: Django 5.2 fails to log the failure of a partial
+        if app_settings.is_deferred:
+            _wake_worker()
+        else:
+            dispatch.send(using, owed)
+
+    transaction.on_commit(tell, using=using, robust=True)
 
 
 def _wake_worker() -> None:

@@ -1,0 +1,201 @@
+"""A server in processes of its own, senders that remember what they were answered, and an oracle."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from cmc_webhooks import dispatch, event_types, models, wire
+from tests.conftest import HOOK, bounce, delivery, notification
+
+ROOT = Path(__file__).parents[2]
+FAULTS = int(os.environ.get("CMC_FAULTS") or 10)
+
+
+class Server:
+    """Gunicorn with two workers on the tests' database; can be killed as the kernel would do it."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.notes = folder / "notes"
+        self.notes.touch()
+        database = {key: value for key, value in connection.settings_dict.items() if key != "TEST"}
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.faults.project",
+            "FAULTS_DATABASE": json.dumps({**database, "NAME": str(database["NAME"])}),
+            "FAULTS_NOTES": str(self.notes),
+            "PYTHONPATH": str(ROOT),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own words
+                [
+                    sys.executable,
+                    *("-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "2"),
+                    *("-b", f"127.0.0.1:{self.port}", "tests.faults.wsgi:application"),
+                ],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if request(self.port, "OPTIONS", b"") == 200:
+                    return
+            time.sleep(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        """The whole server at once, as if the power was cut."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def kill_a_worker(self) -> None:
+        """One worker; the other goes on, and gunicorn starts a new one."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        with contextlib.suppress(ProcessLookupError, IndexError):
+            os.kill(int(random.choice(children)), signal.SIGKILL)  # noqa: S311 - any
+
+    def noted(self) -> list[str]:
+        """What the receivers were told, a line each."""
+        return self.notes.read_text().splitlines()
+
+
+class Senders:
+    """Threads that post notifications without end, and keep those that were answered."""
+
+    def __init__(self, port: int, number: int = 4, mails: int = 400) -> None:
+        self.answers: list[tuple[bytes, int]] = []
+        self.failures = 0
+        self._port, self._mails = port, mails
+        self._stop = threading.Event()
+        self._counter = itertools.count()
+        self._threads = [threading.Thread(target=self._send, args=(seed,)) for seed in range(number)]
+
+    def __enter__(self) -> Senders:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def wait_for(self, answers: int) -> None:
+        """Until that many more requests were answered."""
+        target = len(self.answers) + answers
+        until = time.monotonic() + 60
+        while len(self.answers) < target:
+            assert time.monotonic() < until, "the server answers no more"
+            time.sleep(0.005)
+
+    @property
+    def acknowledged(self) -> list[bytes]:
+        return [body for body, status in self.answers if status == 200]
+
+    def _send(self, seed: int) -> None:
+        dice = random.Random(seed)  # noqa: S311 - the same dice each time
+        sent: list[bytes] = []
+        while not self._stop.is_set():
+            body = dice.choice(sent) if sent and dice.random() < 0.2 else self._body(dice)
+            sent.append(body)
+            try:
+                self.answers.append((body, request(self._port, "POST", body)))
+            except (OSError, http.client.HTTPException):
+                self.failures += 1
+                time.sleep(0.01)
+
+    def _body(self, dice: random.Random) -> bytes:
+        number = next(self._counter)
+        mails = [f"<m{dice.randrange(self._mails)}@example.com>" for _ in range(dice.randint(1, 25))]
+        created = f"2023-01-25 14:{number // 60 % 60:02}:{number % 60:02}"
+        if dice.random() < 0.2:
+            return notification(
+                "bounces", *(bounce(mail, created=created, status=str(dice.randint(1, 9))) for mail in mails)
+            )
+        words = ["queued", "deferred", "succeeded", "failed"]
+        return notification(
+            "deliveries", *(delivery(mail, created=created, status=dice.choice(words)) for mail in mails)
+        )
+
+
+def request(port: int, method: str, body: bytes) -> int:
+    """One request to the webhook; the status of its answer."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        client.request(method, HOOK, body, {"Content-Type": "application/json"})
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
+def keys_in(body: bytes) -> set[Any]:
+    """The keys of the events of a notification."""
+    return {record.key for record in wire.read(wire.decode(body), event_types.RECORD_TYPES, 1000).records}
+
+
+def oracle(mail: models.Mail) -> str:
+    """A mail's status by the words of the README, not by the code."""
+    if mail.bounce_events.exists():
+        return "bounced"
+    order = ["queued", "deferred", ("succeeded", "failed")]
+    best = None
+    for event in mail.delivery_events.all():
+        phase = next(n for n, words in enumerate(order) if event.status in words)
+        rank = (phase, event.occurred_at, event.status == "failed", str(event.pk))
+        best = max(best, (rank, event.status)) if best else (rank, event.status)
+    return best[1] if best else ""
+
+
+def check(server: Server, acknowledged: list[bytes]) -> dict[str, int]:
+    """All that must hold after any fault; the figures of it."""
+    stored = {
+        key
+        for model in (models.DeliveryEvent, models.BounceEvent)
+        for key in model.objects.values_list("pk", flat=True)
+    }
+    promised = set().union(*(keys_in(body) for body in acknowledged))
+    owed = [item for row in models.PendingSignal.objects.all() for item in row.items]
+    told = {line.split()[1] for line in server.noted() if line.startswith("event ")}
+    owed_events = {item["event"] for item in owed if item["signal"] == "event_recorded"}
+
+    assert promised - stored == set(), "acknowledged, but not stored"
+    assert {str(key) for key in stored} - told - owed_events == set(), "stored, but neither told nor owed"
+    wrong = [mail for mail in models.Mail.objects.all() if mail.status != oracle(mail)]
+    assert wrong == [], "a status that its events do not give"
+    changes = {tuple(line.split()[1:3]) for line in server.noted() if line.startswith("change ")}
+    changes |= {(item["mail"], str(item["version"])) for item in owed if item["signal"] == "status_changed"}
+    for mail in models.Mail.objects.all():
+        assert all((str(mail.pk), str(version)) in changes for version in range(1, mail.version + 1))
+
+    models.PendingSignal.objects.update(available_at=0)
+    dispatch.sweep("default")
+    assert not models.PendingSignal.objects.exists()
+    return {"stored": len(stored), "acknowledged": len(acknowledged), "owed": len(owed)}

@@ -1,0 +1,13 @@
+"""The server under fault: the database of the tests, and receivers that note what they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tests.settings import *  # noqa: F403 - the tests' project, in a process of its own
+
+DATABASES = {"default": json.loads(os.environ["FAULTS_DATABASE"])}
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "cmc_webhooks", "tests.faults"]
+ROOT_URLCONF = "tests.bare_urls"
+MIDDLEWARE: list[str] = []

@@ -1,0 +1,94 @@
+"""The process ends at each named point of an ingest: before, between and after the steps, and among receivers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmc_webhooks import models
+from tests.conftest import delivery, notification
+from tests.faults import harness
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Where the process ends: the function that is not reached or not left, and the how manyth call of it.
+POINTS = {
+    "before the transaction": ("durable.atomic", "before", 1),
+    "before the mails are locked": ("store.lock_mails", "before", 1),
+    "after the mails are locked": ("store.lock_mails", "after", 1),
+    "after the known keys are read": ("store.known_keys", "after", 1),
+    "after the notification": ("store.insert", "after", 1),
+    "after the events": ("store.insert", "after", 2),
+    "after the merge": ("store.update_mails", "after", 1),
+    "after the rejections": ("store.reject", "after", 1),
+    "after the outbox": ("dispatch.owe", "after", 1),
+    "after the commit": ("dispatch.send", "before", 1),
+    "before receiver 1": ("calls.Call.send", "before", 1),
+    "after receiver 1 of 25": ("calls.Call.send", "after", 1),
+    "after receiver 25": ("calls.Call.send", "after", 25),
+    "before a row is deleted": ("store.settle", "before", 1),
+    "after a row is deleted": ("store.settle", "after", 1),
+    "after the answer is made": ("ingest._heal", "after", 1),
+}
+
+SCRIPT = """
+import functools, os, sys
+import django; django.setup()
+from cmc_webhooks import calls, dispatch, durable, ingest, store
+from django.test import Client
+
+path, when, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+owner, name = functools.reduce(getattr, path.split(".")[:-1], sys.modules["__main__"]), path.split(".")[-1]
+real, counted = getattr(owner, name), []
+
+def deadly(*arguments, **options):
+    counted.append(1)
+    if len(counted) == number and when == "before":
+        os._exit(9)
+    result = real(*arguments, **options)
+    if len(counted) == number:
+        os._exit(9)
+    return result
+
+setattr(owner, name, deadly)
+Client().generic("POST", "/cmc/webhook", sys.stdin.buffer.read(), "application/json")
+"""
+BODY = notification("deliveries", *(delivery(f"<m{number}@x>") for number in range(20)), "odd")
+
+
+class TestPoint:
+    @pytest.mark.parametrize("point", POINTS)
+    def test_leaves_all_or_nothing_and_a_repeat_completes_it(self, tmp_path, sent, point):
+        server = harness.Server(tmp_path)
+        ended = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-c", SCRIPT, *map(str, POINTS[point])],
+            input=BODY,
+            cwd=Path(harness.ROOT),
+            env=server.environment | {"PATH": os.environ["PATH"]},
+            timeout=60,
+            capture_output=True,
+        )
+        events = models.DeliveryEvent.objects.count()
+        committed = list(POINTS).index(point) >= list(POINTS).index("after the commit")
+
+        assert ended.returncode == 9, ended.stderr
+        assert events == models.Mail.objects.count() == (20 if committed else 0)
+        assert models.Notification.objects.count() == models.RejectedEvent.objects.count() == committed
+
+        server.start()
+        answer = harness.request(server.port, "POST", BODY)
+        server.kill()
+        harness.check(server, [BODY])
+
+        told = [line.split()[1] for line in server.noted() if line.startswith("event ")]
+        told += [str(arguments["event"].pk) for arguments in sent.of("event_recorded")]
+        assert answer == 200
+        assert len(set(told)) == 20
+        assert models.DeliveryEvent.objects.count() == 20
+        # at least once: those that were told when the process ended are told again
+        assert 20 <= len(told) <= 20 + 25
+        assert models.RejectedEvent.objects.count() == 1
