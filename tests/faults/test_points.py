@@ -1,4 +1,4 @@
-"""The process ends at each named point of an ingest: before, between and after the steps, and among receivers."""
+"""The process ends at each named point of an ingest: before, between and after its steps and receivers."""
 
 from __future__ import annotations
 
