@@ -29,7 +29,7 @@ FAULTS = int(os.environ.get("CMC_FAULTS") or 10)
 class Server:
     """Gunicorn with two workers on the tests' database; can be killed as the kernel would do it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **database_settings: Any) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -37,6 +37,7 @@ class Server:
         self.notes = folder / "notes"
         self.notes.touch()
         database = {key: value for key, value in connection.settings_dict.items() if key != "TEST"}
+        database |= database_settings
         self.environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.faults.project",
