@@ -1,4 +1,4 @@
-"""What all pages share: nothing can be changed here, and no address that is typed scans or crashes."""
+"""What all pages share: nothing can be changed, and no address a browser sends scans a table or crashes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest
-    from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
 
     ModelAdmin = admin.ModelAdmin[Any]
 else:
@@ -30,9 +30,15 @@ class NewestFirst(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        listed: Any = self.model_admin
-        return super().get_queryset(request, exclude_parameters).defer(*listed.list_defer)
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[Any]:
+        return super().get_queryset(request, exclude_parameters).defer(*self._deferred())
+
+    def _deferred(self) -> tuple[str, ...]:
+        admin: Any = self.model_admin
+        deferred: tuple[str, ...] = admin.list_defer
+        return deferred
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -77,7 +83,7 @@ def moment_of(model: type[Model], name: str) -> Any:
     field: Any = model._meta.get_field(name)
 
     @admin.display(description=field.verbose_name)
-    def column(self: ReadOnlyAdmin, row: Any) -> SafeString | str:
+    def column(self: ReadOnlyAdmin, row: Any) -> StrOrPromise:
         return markup.moment(getattr(row, name)) or self.get_empty_value_display()
 
     return column

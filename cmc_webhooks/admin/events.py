@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
 
 
 class EventAdmin(base.ReadOnlyAdmin):
@@ -25,10 +26,10 @@ class EventAdmin(base.ReadOnlyAdmin):
     ordering = ("-id",)
 
     @admin.display(description=_("notification"))
-    def brought_by(self, event: Any) -> SafeString | str:
+    def brought_by(self, event: Any) -> StrOrPromise:
         """The notification may have been pruned, which leaves its key in the event."""
         if not base.kept_notifications([event], event._state.db):
-            return str(_("no longer kept"))
+            return _("no longer kept")
         return markup.link(self.admin_site, Notification, event.notification_id, event.notification_id)
 
 
@@ -54,26 +55,25 @@ class MailEventAdmin(EventAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, event: Any) -> SafeString:
-        return markup.reason(words.reason_of_event(event), event.reason)
+        return markup.two_lines(words.reason_of_event(event).words, event.reason)
 
     @admin.display(description=_("meaning"))
     def meaning(self, event: Any) -> SafeString:
-        return markup.reason(words.reason_of_event(event))
+        return markup.two_lines(*words.reason_of_event(event))
 
     @admin.display(description=_("the server's answer"))
-    def answer(self, event: Any) -> SafeString | str:
+    def answer(self, event: Any) -> StrOrPromise:
         return markup.preformatted(event.reason) if event.reason else self.get_empty_value_display()
 
     @admin.display(description=_("further values"))
-    def further(self, event: Any) -> SafeString | str:
+    def further(self, event: Any) -> StrOrPromise:
         return markup.json_text(event.extra) if event.extra else self.get_empty_value_display()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        mails = Mail.objects.using(queryset.db)
-        meant = search.mails_meant(mails, search_term)
-        return (queryset.filter(mail__in=mails.filter(meant)) if meant else queryset), False
+        meant = search.mails_meant(Mail.objects.using(queryset.db), search_term)
+        return (queryset if meant is None else queryset.filter(mail__in=meant)), False
 
 
 @admin.register(DeliveryEvent)
@@ -133,7 +133,7 @@ class BlockEventAdmin(EventAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, block: BlockEvent) -> SafeString:
-        return markup.reason(words.reason_of_code(block.bounce_code))
+        return markup.two_lines(*words.reason_of_code(block.bounce_code))
 
     @admin.display(description=_("as sent"))
     def as_sent(self, block: BlockEvent) -> SafeString:

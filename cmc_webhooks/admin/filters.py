@@ -1,4 +1,4 @@
-"""The filters beside the lists. A value that none of them offers leads back to the list."""
+"""The filters beside the lists. A value that none of them offers leads back to the list, Django's way."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from cmc_webhooks import event_types, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
 from cmc_webhooks.models import PendingSignal
+from cmc_webhooks.querysets import exactly
 from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass, DeliveryStatus
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class ServerCompositionFilter(ChoiceFilter):
         return asked if asked is None else wire.clean(asked)
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(server_composition=value)
+        return exactly(queryset, "server_composition", value)
 
 
 class PeriodFilter(ChoiceFilter):
@@ -185,12 +186,17 @@ class ResolvedFilter(ChoiceFilter):
         return queryset.filter(resolved_at__isnull=value == "open")
 
 
-class StateFilter(WordFilter):
+class StateFilter(ChoiceFilter):
     """Pending signals that are owed, or dead."""
 
     title = _("state")
-    parameter_name = column = "state"
-    words = dict(PendingSignal.States.choices)
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
+        return PendingSignal.States.choices
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(state=value)
 
 
 def _midnight() -> datetime:

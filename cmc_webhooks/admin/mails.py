@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
 
 
 @admin.register(Mail)
@@ -52,9 +53,10 @@ class MailAdmin(ReadOnlyAdmin):
                 "fields": (
                     "badge",
                     "why",
-                    "previous",
-                    "last_delivery",
                     "bounce_code",
+                    "answer",
+                    "last_delivery",
+                    "previous",
                     "last_change",
                     "version",
                 )
@@ -78,18 +80,22 @@ class MailAdmin(ReadOnlyAdmin):
     @admin.display(description=_("reason"))
     def why(self, mail: Mail) -> SafeString:
         reason = words.reason_of_mail(mail)
-        return markup.reason(reason, "" if mail.bounce_event_id else mail.reason)
+        return markup.two_lines(reason.words, reason.meaning if mail.bounce_event_id else mail.reason)
+
+    @admin.display(description=_("the server's answer"))
+    def answer(self, mail: Mail) -> StrOrPromise:
+        return markup.preformatted(mail.reason) if mail.reason else self.get_empty_value_display()
 
     @admin.display(description=_("previous status"))
-    def previous(self, mail: Mail) -> SafeString | str:
+    def previous(self, mail: Mail) -> StrOrPromise:
         return markup.badge(mail.previous_status) if mail.previous_status else self.get_empty_value_display()
 
     @admin.display(description=_("delivery"))
-    def last_delivery(self, mail: Mail) -> SafeString | str:
+    def last_delivery(self, mail: Mail) -> StrOrPromise:
         return markup.badge(mail.delivery_status) if mail.delivery_status else self.get_empty_value_display()
 
     @admin.display(description=_("last change"))
-    def last_change(self, mail: Mail) -> SafeString | str:
+    def last_change(self, mail: Mail) -> StrOrPromise:
         return markup.moment(mail.status_at) or self.get_empty_value_display()
 
     first_received = moment_of(Mail, "created_at")
@@ -100,16 +106,16 @@ class MailAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        mails = Mail.objects.using(queryset.db)
-        return queryset.filter(search.mails_meant(mails, search_term)), False
+        meant = search.mails_meant(Mail.objects.using(queryset.db), search_term)
+        return (queryset if meant is None else queryset & meant), False
 
     def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        mail = context["original"]
-        context |= {
+        mail: Mail = context["original"]
+        history = {
             "zone": timezone.get_current_timezone_name(),
             "summary": timeline.summary(mail),
             "timeline": timeline.entries(mail, timeline.Links(self.admin_site, request)),
         }
-        return super().render_change_form(request, context, *args, **kwargs)
+        return super().render_change_form(request, context | history, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The bits of HTML that several pages use. All that was sent is escaped here or by the templates."""
+"""The few bits of HTML that several pages use. Whatever was sent is escaped, here or by the templates."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
     from django.db.models import Model
     from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
 
 _SHORT = 90
 
@@ -43,15 +44,14 @@ def badge(status: str) -> SafeString:
     return mark(tone(status), short(words.status_word(status)))
 
 
-def mark(tone: str, text: Any) -> SafeString:
+def mark(tone: str, text: StrOrPromise) -> SafeString:
     return format_html('<span class="cmc-badge cmc-{}">{}</span>', tone, text)
 
 
-def reason(reason: words.Reason, answer: str = "") -> SafeString:
-    """A reason for a list: a few words, and below them what the server said, or else what they mean."""
-    below = short(answer) or reason.meaning
+def two_lines(above: str, below: str) -> SafeString:
+    """Two texts for one place of a list, the lower one less loud; each is cut short."""
     return format_html(
-        '<span class="cmc-words">{}</span><span class="cmc-below">{}</span>', short(reason.words), below
+        '<span class="cmc-words">{}</span><span class="cmc-below">{}</span>', short(above), short(below)
     )
 
 

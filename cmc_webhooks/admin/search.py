@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
-
 from cmc_webhooks import wire
-from cmc_webhooks.querysets import ADDRESS_LENGTH, keys_of_message
+from cmc_webhooks.querysets import exactly
 
 if TYPE_CHECKING:
     from cmc_webhooks.querysets import MailQuerySet
@@ -16,18 +14,20 @@ SEARCH_FIELDS = ("message_id", "address", "api_data")
 """Django shows a search box where an admin names any; it never looks them up itself here."""
 
 
-def mails_meant(mails: MailQuerySet, typed: str) -> Q:
-    """The condition on mails that `typed` stands for; each of its parts is an equality on an index.
+def mails_meant(mails: MailQuerySet, typed: str) -> MailQuerySet | None:
+    """Those mails that `typed` stands for, found by index, never by a part of a text; None if it is blank.
 
     API data is looked for only if no message and no address is meant, since MySQL and MariaDB, which have no
-    partial indexes, have to scan for it. Blanks mean every mail.
+    partial indexes, have to scan for it.
     """
     text = wire.clean(typed).strip()
     if not text:
-        return Q()
-    message_or_address = Q(pk__in=keys_of_message(mails, text))
-    if address := wire.normalise_address(text)[:ADDRESS_LENGTH]:
-        message_or_address |= Q(address=address)
-    if mails.filter(message_or_address).exists():
-        return message_or_address
-    return Q(api_data=text[: mails.model._meta.get_field("api_data").max_length])
+        return None
+    meant = mails.for_message(text)
+    if wire.normalise_address(text):
+        meant |= mails.for_address(text)
+    if meant.exists():
+        return meant
+    # SQLite takes a partial index only for a query that repeats its condition.
+    with_data = mails.exclude(api_data="")
+    return exactly(with_data, "api_data", text[: mails.model._meta.get_field("api_data").max_length])

@@ -29,10 +29,9 @@ class Summary(NamedTuple):
     tone: str
     badge: SafeString
     moment: SafeString | None
-    reason: words.Reason
+    headline: str
+    meanings: list[str]
     code: str
-    way: str
-    answer: str
 
 
 class Entry(NamedTuple):
@@ -41,7 +40,8 @@ class Entry(NamedTuple):
     tone: str
     badge: SafeString
     moment: SafeString | None
-    reason: words.Reason
+    words: str
+    meaning: str
     code: str
     answer: str
     facts: list[tuple[str, str]]
@@ -66,14 +66,15 @@ class Links:
 
 def summary(mail: Mail) -> Summary:
     """What a mail's page begins with."""
+    reason = words.reason_of_mail(mail)
+    texts = [text for text in (*_beside_badge(reason, mail.status), words.before_bounce(mail)) if text]
     return Summary(
         tone=markup.tone(mail.status),
         badge=markup.badge(mail.status),
         moment=markup.moment(mail.status_at),
-        reason=words.reason_of_mail(mail),
+        headline=texts[0] if texts else "",
+        meanings=texts[1:],
         code=mail.bounce_code,
-        way=words.before_bounce(mail),
-        answer=mail.reason,
     )
 
 
@@ -89,16 +90,23 @@ def _entry(event: DeliveryEvent | BounceEvent, links: Links, *, has_notification
     status = BOUNCED if isinstance(event, BounceEvent) else event.status
     own = links.to(type(event), event.pk, _("bounce event") if bounced else _("delivery event"))
     notification = links.to(Notification, event.notification_id, _("notification"))
+    said, meaning = _beside_badge(words.reason_of_event(event), status)
     return Entry(
         tone=markup.tone(status),
         badge=markup.badge(status),
         moment=markup.moment(event.occurred_at),
-        reason=words.reason_of_event(event),
+        words=said,
+        meaning=meaning,
         code=event.bounce_code if isinstance(event, BounceEvent) else "",
         answer=event.reason,
         facts=list(_facts(event)),
         links=own + (notification if has_notification else []),
     )
+
+
+def _beside_badge(reason: words.Reason, status: str) -> words.Reason:
+    """The reason without what the status's badge says already."""
+    return reason._replace(words="") if reason.words == words.status_word(status) else reason
 
 
 def _facts(event: DeliveryEvent | BounceEvent) -> Iterable[tuple[str, str]]:

@@ -22,10 +22,10 @@ STATUS_WORDS = {
 }
 
 _MEANINGS = {
-    DeliveryStatus.QUEUED.value: _("Customers Mail Cloud has taken the mail and will send it"),
-    DeliveryStatus.DEFERRED.value: _("the destination had a temporary error; the mail will be sent again"),
+    DeliveryStatus.QUEUED.value: _("the mail waits to be sent"),
+    DeliveryStatus.DEFERRED.value: _("the destination had a temporary error"),
     DeliveryStatus.SUCCEEDED.value: _("the destination took the mail; that is no proof that it was read"),
-    DeliveryStatus.FAILED.value: _("the destination did not take the mail, or it was not sent at all"),
+    DeliveryStatus.FAILED.value: _("the destination did not get the mail"),
 }
 
 _BEFORE_BOUNCE = {
@@ -72,7 +72,6 @@ def _bounce(code: str) -> Reason:
 
 
 def _delivery(status: str) -> Reason:
-    known = status in DeliveryStatus.values
-    return Reason(
-        str(DeliveryStatus(status).label) if known else status_word(status), str(_MEANINGS.get(status, ""))
-    )
+    if status not in DeliveryStatus.values:
+        return Reason(status_word(status), gettext("not a status that Customers Mail Cloud documents"))
+    return Reason(str(DeliveryStatus(status).label), str(_MEANINGS[status]))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FACTORIES: dict[str, Any] = {
     "mail": factories.MailFactory,
@@ -38,6 +43,13 @@ class Browser(Client):
         response = self.open_list(name, **parameters)
         assert response.status_code == 200, response.headers
         return list(response.context["cl"].result_list)
+
+
+def statements(work: Callable[[], object]) -> list[str]:
+    """The SQL that some work sends."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return [query["sql"] for query in captured.captured_queries]
 
 
 def browser_of(*permissions: str, **values: Any) -> Browser:

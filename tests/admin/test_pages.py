@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -71,6 +73,23 @@ class TestMailPage:
         assert "/bounceevent/" not in page
         assert "/notification/" not in page
 
+    def test_links_to_no_page_that_the_admin_lacks(self, browser, refused, monkeypatch):
+        monkeypatch.delitem(admin.site._registry, models.BounceEvent)
+
+        page = browser.open_page(refused).content.decode()
+
+        assert "/bounceevent/" not in page
+        assert "/deliveryevent/" in page
+
+    def test_says_nothing_twice(self, browser):
+        mail = factories.MailFactory(delivery_status="expired")
+        factories.DeliveryEventFactory(mail=mail, status="expired")
+
+        head = text_of(browser.open_page(mail)).partition("Message id")[0]
+
+        assert head.count("expired") == 2
+        assert "Not a status that Customers Mail Cloud documents" in head
+
     def test_outlives_pruned_notifications_and_events(self, browser, refused):
         models.Notification.objects.all().delete()
         assert browser.open_page(refused).status_code == 200
@@ -131,6 +150,16 @@ class TestPages:
         answer = browser.get(reverse(f"admin:cmc_webhooks_{name}_change", args=["x"]))
 
         assert answer.status_code == 302
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_lead_back_from_any_key_of_no_row(self, browser, name):
+        keys = [UUID(int=number << 64 | 0x8 << 76 | top << 56) for number in range(8) for top in range(256)]
+
+        answers = [
+            browser.get(reverse(f"admin:cmc_webhooks_{name}_change", args=[key])) for key in keys[::61]
+        ]
+
+        assert {answer.status_code for answer in answers} == {302}
 
     @pytest.mark.parametrize("name", ["deliveryevent", "bounceevent", "blockevent"])
     def test_of_events_say_when_their_notification_is_gone(self, browser, name):
