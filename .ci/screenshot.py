@@ -31,7 +31,7 @@ try:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS.split()
         )
-        page = browser.new_page(viewport={"width": 1180, "height": 860})
+        page = browser.new_page(viewport={"width": 1180, "height": 1000})
         page.goto(address)
         page.fill("#id_username", "demo")
         page.fill("#id_password", password)

@@ -233,6 +233,24 @@ class TestC58:
         assert "cmc_webhooks_deliveryevent.id <" in bare
 
 
+class TestApiData:
+    def test_is_found_by_its_index(self, api):
+        if not connection.features.supports_partial_indexes:
+            pytest.skip("without partial indexes there is none")
+        factories.MailFactory.create_batch(300, api_data="")
+        factories.MailFactory(api_data="order-7")
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        with CaptureQueriesContext(connection) as captured:
+            api.list("mail", api_data="order-7")
+
+        [sql] = [query["sql"] for query in captured if "order-7" in query["sql"]]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{sql}")
+            plan = " ".join(str(row) for row in cursor.fetchall())
+        assert "cmc_mail_api_data" in plan
+
+
 class TestC12:
     def test_finds_a_code_sent_as_a_number(self, api, open_hook):
         open_hook.file(CASES / "C12-1.json")
