@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks.conf import app_settings
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Refused", "Unauthorized", "check_address", "check_api_key", "check_authorization"]
+
+
+_MAPPED_PREFIX = 96  # ::ffff:0:0/96 holds IPv4 (RFC 4291, section 2.5.5.2)
 
 
 class Refused(Exception):
@@ -39,8 +42,8 @@ def check_address(peer: str, forwarded_for: str) -> None:
         return
     hops = [hop for hop in forwarded_for.split(",") if hop.strip()] + [peer]
     proxies = app_settings.trusted_proxies
-    client = _address(hops[-1 - proxies]) if len(hops) > proxies else None
-    if client is None or not any(client in ip_network(network, strict=False) for network in networks):
+    client = _address(hops[-1 - proxies]) if 0 <= proxies < len(hops) else None
+    if client is None or not any(client in network for network in map(_network, networks) if network):
         raise Refused("the client's address is not in CMC_WEBHOOKS_ALLOWED_NETWORKS")
 
 
@@ -105,6 +108,18 @@ def _base64(text: str) -> bytes:
         return base64.b64decode(text.strip().encode("ascii", "replace"), validate=True)
     except binascii.Error:
         return b""
+
+
+def _network(text: Any) -> IPv4Network | IPv6Network | None:
+    """A network as it is configured; IPv4 where it is written as mapped into IPv6, None if it is none."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -59,7 +59,9 @@ class Settings:
     def allowed_networks(self) -> tuple[str, ...] | None:
         """Networks in CIDR form; None lets every address in."""
         networks = self.raw("ALLOWED_NETWORKS")
-        return None if networks is None else tuple(networks)
+        if networks is None:
+            return None
+        return (networks,) if isinstance(networks, str) else tuple(networks)
 
     @property
     def trusted_proxies(self) -> int:

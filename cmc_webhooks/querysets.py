@@ -30,7 +30,7 @@ class MailQuerySet(models.QuerySet[Any]):
 
     def for_address(self, address: str) -> Self:
         """The mails to one address, in any spelling, with or without a display name."""
-        return exactly(self, "address", _column(address))
+        return self.filter(_to_address(self, address))
 
 
 class EventQuerySet(models.QuerySet[Any]):
@@ -43,6 +43,7 @@ class EventQuerySet(models.QuerySet[Any]):
         `created` have no time in their key and are looked at one by one.
         """
         exact, by_key = Q(), Q()
+        after, before = _within_calendar(after), _within_calendar(before)
         if after is not None:
             exact &= Q(occurred_at__gte=after)
             by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, days=-1)))
@@ -69,7 +70,7 @@ class MailEventQuerySet(EventQuerySet):
 
     def for_address(self, address: str) -> Self:
         """The events of all mails to one address, in any spelling, with or without a display name."""
-        return exactly(self, "mail__address", _column(address))
+        return self.filter(_to_address(self._mails(), address, "mail__"))
 
     def _mails(self) -> models.QuerySet[Any]:
         mail: Any = self.model._meta.get_field("mail").related_model
@@ -77,15 +78,29 @@ class MailEventQuerySet(EventQuerySet):
         return mails
 
 
+def _to_address(mails: models.QuerySet[Any], address: str, prefix: str = "") -> Q:
+    """The condition for mails to this address. One that was cut to its column is compared whole, here."""
+    whole = wire.normalise_address(address)
+    if len(whole) > ADDRESS_LENGTH:
+        alike = mails.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "recipient")
+        keys = [key for key, recipient in alike if wire.normalise_address(recipient) == whole]
+        return Q(**{f"{prefix}pk__in": keys})
+    return _is_exactly(mails.db, f"{prefix}address", whole)
+
+
+def _is_exactly(using: str, name: str, text: str) -> Q:
+    condition = Q(**{name: text})
+    if connections[using].vendor == "mysql":
+        condition &= Q(**{f"{name}__startswith": text, f"{name}__endswith": text})
+    return condition
+
+
 def exactly(rows: Rows, name: str, text: str) -> Rows:
     """Those rows whose column holds this very text.
 
     The collations of MariaDB and MySQL take é for e and A for a: they find by index, then bytes are compared.
     """
-    found = rows.filter(**{name: text})
-    if connections[rows.db].vendor == "mysql":
-        found = found.filter(**{f"{name}__startswith": text, f"{name}__endswith": text})
-    return found
+    return rows.filter(_is_exactly(rows.db, name, text))
 
 
 def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:
@@ -102,6 +117,17 @@ def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:
 
 def _column(address: str) -> str:
     return wire.normalise_address(address)[:ADDRESS_LENGTH]
+
+
+def _within_calendar(moment: datetime | None) -> datetime | None:
+    """An aware moment in UTC, at the end of the calendar that it lies beyond; a naive one as it is."""
+    if moment is None or timezone.is_naive(moment):
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        end = datetime.max if moment.year > 1 else datetime.min  # noqa: DTZ901 - UTC in the next line
+        return end.replace(tzinfo=UTC)
 
 
 def _wall_clock(moment: datetime, *, days: int) -> datetime:

@@ -49,23 +49,18 @@ def retry(
     return Retried(resolved, rejected)
 
 
-def _frame(row: RejectedEvent) -> wire.Frame | None:
-    """The notification that held this event alone; None if its text was cut or is no JSON."""
-    try:
-        item = json.loads(row.raw)
-    except ValueError:
-        return None
-    return wire.Frame(
-        event_type=row.event_type, server_composition=row.server_composition, event={row.event_type: [item]}
-    )
+def _frame(row: RejectedEvent) -> wire.Frame:
+    """The notification that held this event alone. Its text is read as it was: a name given twice is seen."""
+    event = f"{{{json.dumps(row.event_type)}: [{row.raw}]}}"
+    return wire.Frame(event_type=row.event_type, server_composition=row.server_composition, event=event)
 
 
 def _is_readable(row: RejectedEvent) -> bool:
-    frame = _frame(row)
-    return frame is not None and bool(wire.read(frame, event_types.RECORD_TYPES, 1).records)
+    try:
+        return bool(wire.read(_frame(row), event_types.RECORD_TYPES, 1).records)
+    except (wire.BadBody, wire.TooManyEvents):  # its text was cut
+        return False
 
 
 def _store(row: RejectedEvent) -> bool:
-    frame = _frame(row)
-    receipt = ingest.receive(frame, received_at=rows.aware(row.received_at)) if frame else None
-    return receipt is not None and not receipt.rejected
+    return not ingest.receive(_frame(row), received_at=rows.aware(row.received_at)).rejected

@@ -3,6 +3,9 @@ from __future__ import annotations
 import base64
 
 import pytest
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmc_webhooks import auth
 
@@ -86,6 +89,15 @@ class TestCheckApiKey:
 
         assert passes(auth.check_api_key, "sécret-ｋｅｙ")
 
+    @pytest.mark.parametrize("presented", ["k", "\x00", "115", KEY])
+    @pytest.mark.parametrize(
+        "configured", [b"s3cret-value", bytearray(b"k"), (KEY.encode(),), {1: KEY}], ids=repr
+    )
+    def test_takes_nothing_for_a_key_that_is_no_text(self, configure, configured, presented):
+        configure(API_KEYS=configured)
+
+        assert not passes(auth.check_api_key, presented)
+
     def test_asks_for_none_where_none_is_configured(self):
         assert passes(auth.check_api_key, None)
 
@@ -148,6 +160,8 @@ class TestCheckAuthorization:
             basic("cmc:wrong"),
             basic(b"\xff\xfe:\x00"),
             basic(PAIR + "x"),
+            basic(PAIR, "Basic !"),
+            basic(PAIR).removesuffix("="),
             basic("cmc"),
             basic(PAIR).removeprefix("Basic "),
             basic(PAIR, "Digest"),
@@ -202,6 +216,43 @@ class TestCheckAuthorization:
         assert passes(auth.check_authorization, f"Bearer {KEY}")
         assert not passes(auth.check_authorization, "")
 
+    @pytest.mark.parametrize(
+        "pair", ["cmc:パスワード", "ｃｍｃ:pass", "cmc:", ":password", "cmc:a b:c\t"], ids=ascii
+    )
+    def test_takes_a_pair_with_any_letters(self, configure, pair):
+        configure(BASIC_AUTH=pair)
+
+        assert passes(auth.check_authorization, basic(pair))
+        assert not passes(auth.check_authorization, basic(pair.encode("utf-16")))
+
+    @pytest.mark.parametrize("name", ["BASIC_AUTH", "BEARER_TOKENS"])
+    @pytest.mark.parametrize("configured", [[""], [None], [0], [b"x:y"]], ids=repr)
+    @pytest.mark.parametrize("secret", ["", "None", "0", "x:y"], ids=repr)
+    def test_stays_closed_where_no_secret_can_be_one(self, configure, name, configured, secret):
+        configure(**{name: configured})
+
+        assert not passes(auth.check_authorization, basic(secret))
+        assert not passes(auth.check_authorization, f"Bearer {secret}")
+
+    @pytest.mark.parametrize(("presented", "let_in"), [(KEY, True), ("wrong", False), (None, False)])
+    def test_leaves_the_key_to_be_asked_for_as_well(self, configure, presented, let_in):
+        configure(BASIC_AUTH=[PAIR], API_KEYS=[KEY])
+
+        assert passes(auth.check_authorization, basic(PAIR))
+        assert not passes(auth.check_authorization, "")
+        assert passes(auth.check_api_key, presented) is let_in
+
+    def test_asks_for_secrets_that_are_configured_whatever_is_allowed(self, configure):
+        configure(BASIC_AUTH=[PAIR], API_KEYS=[KEY], ALLOW_UNAUTHENTICATED=True)
+
+        assert not passes(auth.check_authorization, "")
+        assert not passes(auth.check_api_key, None)
+
+    @given(st.text(st.characters()), st.sampled_from(["", "Basic ", "Bearer ", "basic\t"]))
+    def test_refuses_any_other_header_and_fails_at_none(self, text, scheme):
+        with override_settings(CMC_WEBHOOKS_BASIC_AUTH=[PAIR], CMC_WEBHOOKS_BEARER_TOKENS=[KEY]):
+            assert not passes(auth.check_authorization, scheme + text)
+
     @pytest.mark.parametrize("pair", ["", ":", "cmc:"])
     def test_stays_closed_to_an_empty_pair(self, configure, pair):
         configure(BASIC_AUTH=[""])
@@ -225,6 +276,17 @@ class TestCheckAddress:
             ("[2001:db8::5]:443", ["2001:db8::/32"], True),
             ("192.0.2.5:50000", ["192.0.2.0/24"], True),
             ("192.0.2.5", ["192.0.2.9/24"], True),
+            ("192.0.2.5", "192.0.2.0/24", True),
+            ("203.0.113.9", "192.0.2.0/24", False),
+            ("192.0.2.5", ["::ffff:192.0.2.0/120"], True),
+            ("::ffff:192.0.2.5", ["::ffff:192.0.2.0/120"], True),
+            ("::ffff:203.0.113.9", ["192.0.2.0/24"], False),
+            ("[::ffff:192.0.2.5]:443", ["192.0.2.0/24"], True),
+            ("192.0.2.05", ["0.0.0.0/0"], False),
+            ("3221225989", ["0.0.0.0/0"], False),
+            ("192.0.2.5", ["192.0.2.0/24", "no network"], True),
+            ("192.0.2.5", ["no network", "192.0.2.0/24"], True),
+            ("192.0.2.5", ["no network", None], False),
             ("", ["192.0.2.0/24"], False),
             ("unix:", ["0.0.0.0/0"], False),
             ("rubbish \ud800", ["0.0.0.0/0", "::/0"], False),
@@ -248,9 +310,21 @@ class TestCheckAddress:
             (2, "192.0.2.5, 203.0.113.9, 10.0.0.2", False),
             (2, "192.0.2.5", False),
             (1, "203.0.113.9, unknown", False),
+            (1, "192.0.2.5, unknown", False),
+            (1, "192.0.2.5,192.0.2.5,192.0.2.5,203.0.113.9", False),
+            (1, "203.0.113.9, 192.0.2.5:1024", True),
+            (1, "[2001:db8::1]:443, 203.0.113.9", False),
+            (2, ", , 192.0.2.5", False),
+            (3, "192.0.2.5, 10.0.0.3, 10.0.0.2", True),
+            (-1, "192.0.2.5, 203.0.113.9, 10.0.0.2", False),
         ],
     )
     def test_goes_by_what_trusted_proxies_wrote(self, configure, proxies, forwarded_for, let_in):
         configure(ALLOWED_NETWORKS=["192.0.2.0/24"], TRUSTED_PROXIES=proxies)
 
         assert passes(auth.check_address, "10.0.0.1", forwarded_for) is let_in
+
+    @given(st.text(st.characters()), st.text(st.characters()), st.integers(0, 3))
+    def test_refuses_what_is_no_address_and_fails_at_none(self, peer, forwarded_for, proxies):
+        with override_settings(CMC_WEBHOOKS_ALLOWED_NETWORKS=[], CMC_WEBHOOKS_TRUSTED_PROXIES=proxies):
+            assert not passes(auth.check_address, peer, forwarded_for)

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cmc_webhooks.conf import DEFAULTS, PREFIX, app_settings
+from tests.conftest import notification
 
 
 class TestSettings:
@@ -43,3 +44,35 @@ class TestSettings:
         settings.CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED = value
 
         assert app_settings.allow_unauthenticated is False
+
+    @pytest.mark.parametrize(
+        ("name", "value", "attribute", "read"),
+        [
+            ("BASIC_AUTH", ["a:b", "c:d"], "basic_auth", ("a:b", "c:d")),
+            ("BASIC_AUTH", "a:b", "basic_auth", ("a:b",)),
+            ("BEARER_TOKENS", {"t"}, "bearer_tokens", ("t",)),
+            ("ALLOW_UNAUTHENTICATED", True, "allow_unauthenticated", True),
+            ("ALLOWED_NETWORKS", ["192.0.2.0/24"], "allowed_networks", ("192.0.2.0/24",)),
+            ("ALLOWED_NETWORKS", [], "allowed_networks", ()),
+            ("TRUSTED_PROXIES", 2, "trusted_proxies", 2),
+            ("TIME_ZONE", "America/New_York", "time_zone", ZoneInfo("America/New_York")),
+            ("DISPATCH", "deferred", "is_deferred", True),
+            ("DISPATCH", "inline", "wake_up", None),
+            ("DISPATCH", "deferred", "wake_up", None),
+            ("DISPATCH", "tests.conftest.notification", "wake_up", notification),
+            ("MAX_BODY", 1024, "max_body", 1024),
+            ("STORE_SUBJECT", False, "store_subject", False),
+            ("RETENTION", {"events": 90}, "retention_of_events", 90),
+            ("RETENTION", {"mails": 90}, "retention_of_events", None),
+        ],
+    )
+    def test_are_those_of_the_project(self, settings, name, value, attribute, read):
+        setattr(settings, PREFIX + name, value)
+
+        assert getattr(app_settings, attribute) == read
+
+    def test_name_a_wake_up_that_must_exist(self, settings):
+        settings.CMC_WEBHOOKS_DISPATCH = "tests.conftest.nothing"
+
+        with pytest.raises(ImportError):
+            _ = app_settings.wake_up

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import timezone as offset
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import models, wire
@@ -76,6 +76,25 @@ class TestForAddress:
     def test_finds_no_address_that_looks_alike(self, mail, spelling):
         assert list(models.Mail.objects.for_address(spelling)) == []
 
+    def test_tells_apart_addresses_that_are_cut_to_one(self):
+        long = f"{'x' * 400}@example.jp"
+        factories.MailFactory(recipient=long, address=long[:320])
+
+        assert list(models.Mail.objects.for_address(f"{'x' * 400}@example.com")) == []
+
+    @pytest.mark.parametrize(("vendor", "more"), [("mysql", 2), ("postgresql", 0)])
+    def test_compares_the_bytes_where_collations_are_wide(self, monkeypatch, vendor, more):
+        monkeypatch.setattr(connections["default"], "vendor", vendor)
+
+        sql = str(models.Mail.objects.for_address("user@example.jp").query)
+
+        assert sql.count(" LIKE ") == more
+
+    def test_uses_the_index_of_the_column(self, mail):
+        _, [sql] = captured(lambda: models.Mail.objects.for_address("USER@example.jp"))
+
+        assert "address = " in sql
+
     def test_finds_an_address_longer_than_its_column(self):
         long = f"{'x' * 400}@example.jp"
         mail = factories.MailFactory(recipient=long, address=long[:320])
@@ -127,6 +146,43 @@ class TestOccurredBetween:
         assert ".id >=" in sql
         assert sql.count(".id <") == 2
 
+    @pytest.mark.parametrize("zone", [14, 0, -12])
+    @pytest.mark.parametrize(
+        ("name", "bound", "all_found"),
+        [
+            ("after", datetime.min, True),  # noqa: DTZ901
+            ("before", datetime.min, False),  # noqa: DTZ901
+            ("after", datetime.max, False),  # noqa: DTZ901
+            ("before", datetime.max, True),  # noqa: DTZ901
+        ],
+    )
+    def test_reaches_to_the_ends_of_time(self, hours, name, bound, all_found, zone):
+        bounds = {name: bound.replace(tzinfo=offset(timedelta(hours=zone)))}
+
+        found = models.DeliveryEvent.objects.occurred_between(**bounds).order_by("pk")
+
+        assert list(found) == (hours if all_found else [])
+
+    @pytest.mark.parametrize("minutes", [1439, -1439])
+    def test_is_exact_at_the_widest_offset(self, minutes):
+        clock = datetime(2023, 1, 25, 12, 0, tzinfo=offset(timedelta(minutes=minutes)))
+        record = wire.DeliveryRecord.of("deliveries", "pro", 0, {"created": clock.isoformat(" ")})
+        event = factories.DeliveryEventFactory(id=record.key, occurred_at=clock.astimezone(UTC))
+
+        just, later = clock.astimezone(UTC), clock.astimezone(UTC) + timedelta(microseconds=1)
+
+        assert list(models.DeliveryEvent.objects.occurred_between(just, later)) == [event]
+        assert not models.DeliveryEvent.objects.occurred_between(before=just).exists()
+        assert not models.DeliveryEvent.objects.occurred_between(after=later).exists()
+
+    def test_finds_blocks_too(self):
+        block = factories.BlockEventFactory(occurred_at=self.START)
+        factories.BlockEventFactory(occurred_at=self.START + timedelta(days=3))
+
+        found = models.BlockEvent.objects.occurred_between(self.START, self.START + timedelta(days=1))
+
+        assert list(found) == [block]
+
     @pytest.mark.parametrize("year", [1, 9999])
     @pytest.mark.parametrize("zone", [14, 0, -12])
     def test_makes_keys_up_to_the_ends_of_time(self, year, zone):
@@ -145,3 +201,27 @@ class TestOccurredBetween:
 
         day_before_in_utc = wire.key_at(datetime(2023, 1, 24, 5, tzinfo=UTC))
         assert day_before_in_utc.hex in sql.replace("-", "")
+
+    @pytest.mark.parametrize(
+        ("after", "before", "found"),
+        [
+            (datetime(2023, 1, 25, 14), datetime(2023, 1, 25, 14, 0, 0, 1), True),  # noqa: DTZ001
+            (datetime(2023, 1, 25, 14, 0, 0, 1), None, False),  # noqa: DTZ001
+            (None, datetime(2023, 1, 25, 14), False),  # noqa: DTZ001
+            (datetime.min, datetime.max, True),  # noqa: DTZ901
+        ],
+    )
+    @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+    def test_is_exact_where_times_are_naive(self, settings, zone, after, before, found):
+        settings.USE_TZ, settings.TIME_ZONE = False, zone
+        noon = datetime(2023, 1, 25, 14)  # noqa: DTZ001
+        event = factories.DeliveryEventFactory(
+            id=wire.event_key("deliveries", "pro", {}, {}, noon),
+            occurred_at=noon,
+            mail__created_at=noon,
+            notification__received_at=noon,
+        )
+
+        events = models.DeliveryEvent.objects.occurred_between(after, before)
+
+        assert list(events) == ([event] if found else [])

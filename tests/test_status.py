@@ -80,7 +80,13 @@ class TestMerge:
             pytest.param([delivery("queued", 6), delivery("failed", 6)], "failed", id="one second"),
             pytest.param([delivery("deferred", 6), delivery("queued", 9)], "deferred", id="late queued"),
             pytest.param([delivery("succeeded", 6), delivery("failed", 6)], "failed", id="failed last"),
+            pytest.param(
+                [delivery("succeeded", 6, 2), delivery("failed", 6, 1)], "failed", id="failed before the key"
+            ),
             pytest.param([delivery("failed", 6), delivery("succeeded", 9)], "succeeded", id="sent after all"),
+            pytest.param([delivery("Failed", 9), delivery("deferred", 6)], "deferred", id="a word is exact"),
+            pytest.param([delivery("", 9), delivery("queued", 6)], "queued", id="no word"),
+            pytest.param([delivery("lost", 6, 1), delivery("gone", 6, 2)], "gone", id="words by key"),
             pytest.param([delivery("succeeded", 6), delivery("failed", 9)], "failed", id="failed after all"),
             pytest.param([delivery("expired", 9), delivery("queued", 6)], "queued", id="a word never seen"),
             pytest.param(
@@ -93,6 +99,34 @@ class TestMerge:
     )
     def test_decides_as_promised_in_any_order(self, states, status):
         assert {merged(*order).status for order in permutations(states)} == {status}
+
+    @given(histories)
+    def test_keeps_the_maxima_of_the_design(self, states):
+        phases = {"queued": 1, "deferred": 2, "succeeded": 3, "failed": 3}
+        deliveries = [(each.delivery_status, each.delivery_key) for each in states if each.delivery_key]
+        bounces = [(each.bounce_code, each.bounce_key) for each in states if each.bounce_key]
+
+        state = merged(*states)
+
+        assert (state.delivery_status, state.delivery_key) == max(
+            deliveries,
+            key=lambda it: (phases.get(it[0], 0), it[1].int >> 80, it[0] == "failed", it[1]),
+            default=("", None),
+        )
+        assert (state.bounce_code, state.bounce_key) == max(
+            bounces, key=lambda it: (it[1].int >> 80, it[1]), default=("", None)
+        )
+
+    @pytest.mark.parametrize(
+        ("states", "code"),
+        [
+            pytest.param([bounce("2", 1), bounce("5", 2)], "5", id="the later"),
+            pytest.param([bounce("2", 2, 1), bounce("5", 2, 2)], "5", id="in one second by key"),
+            pytest.param([bounce("2", 2), bounce("", 3)], "", id="the later without a code"),
+        ],
+    )
+    def test_takes_the_code_of_one_bounce_in_any_order(self, states, code):
+        assert {merged(*order).bounce_code for order in permutations(states)} == {code}
 
     def test_keeps_how_far_a_bounced_mail_had_come(self):
         state = merged(delivery("succeeded", 1), bounce("5", 2), bounce("2", 9))
@@ -128,6 +162,10 @@ class TestBounceClass:
     )
     def test_is_that_of_the_code_as_sent(self, kind, codes):
         assert {bounce_class(code) for code in codes} == {kind}
+
+    @pytest.mark.parametrize("code", [1, True, None, 2.0])
+    def test_is_unknown_for_what_is_no_text(self, code):
+        assert bounce_class(code) == BounceClass.UNKNOWN
 
     def test_has_a_label_for_each_code_that_cmc_documents(self):
         assert set(BOUNCE_CODES) == {*map(str, range(1, 12)), "99"}

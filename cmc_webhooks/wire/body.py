@@ -9,9 +9,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +24,9 @@ MAX_FIELDS = 100
 _FRAME_FIELDS = frozenset({"api_key", "server_composition", "event_type", "event"})
 _UNIQUE_FIELDS = frozenset({"api_key", "event_type", "event"})
 _BLANKS = b" \t\r\n\v\f"
+_BLANK_LINE = re.compile(rb"(?:^|\n)\r?\n")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_MAX_HEADER = 1024
 
 # Names that Python's codecs do not know (IANA's registry; WHATWG Encoding, section 4.2).
 _CHARSET_ALIASES = {
@@ -62,9 +64,10 @@ class UnsupportedCharset(ValueError):
 
 
 class Ambiguous(dict[str, Any]):
-    """A JSON object in which a name stood twice; `twice` holds those names."""
+    """A JSON object in which a name stood twice: `twice` holds those names, `pairs` all that was said."""
 
     twice: frozenset[str] = frozenset()
+    pairs: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +87,13 @@ def decode(body: bytes, content_type: str = "") -> Frame:
         BadBody: no notification can be in it, or what it says is ambiguous.
         UnsupportedCharset: `content_type` declares a charset outside the list.
     """
-    header = _parse_header(content_type)
-    charset = _codec(header.get_param("charset"))
+    charset = _codec(_parameter(content_type, "charset"))
     start = body.removeprefix(codecs.BOM_UTF8).lstrip(_BLANKS)
     if not start:
         raise BadBody("the body is empty")
-    if boundary := _boundary(start, header):
+    if boundary := _boundary(start, content_type):
         return decode_fields(_multipart_fields(start, boundary, charset))
-    if start[:1] in b'{["' or (header.get_content_type() == "application/json" and b"=" not in start):
+    if start[:1] in b'{["' or (_media_type(content_type) == "application/json" and b"=" not in start):
         return _frame_of_json(_load(start.decode(charset, "replace"), "the body"))
     return decode_fields(_form_fields(start, charset))
 
@@ -146,9 +148,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
     if len(plain) == len(pairs):
         return plain
-    names = [name for name, _ in pairs]
     ambiguous = Ambiguous(plain)
-    ambiguous.twice = frozenset(name for name in plain if names.count(name) > 1)
+    times = Counter(name for name, _ in pairs)
+    ambiguous.twice = frozenset(name for name, number in times.items() if number > 1)
+    ambiguous.pairs = tuple(pairs)
     return ambiguous
 
 
@@ -194,33 +197,48 @@ def _form_fields(body: bytes, charset: str) -> list[tuple[str, str]]:
 
 
 def _multipart_fields(body: bytes, boundary: bytes, charset: str) -> list[tuple[str, str]]:
-    parts = body.split(b"\n--" + boundary)
-    if len(parts) > MAX_FIELDS:
-        raise BadBody(f"the form has more than {MAX_FIELDS} fields")
-    fields = []
-    for part in parts:
-        head, _, value = part.partition(b"\r\n\r\n") if b"\r\n\r\n" in part else part.partition(b"\n\n")
-        _, _, head = head.partition(b"\n")
-        headers = HeaderParser().parsestr(head.decode("utf-8", "replace"))
-        name = headers.get_param("name", header="content-disposition")
-        if isinstance(name, str):
-            own = headers.get_param("charset")
-            codec = _codec(own) if own else charset
-            fields.append((name, value.removesuffix(b"\r").decode(codec, "replace")))
+    # what precedes the first boundary and follows the last is no part (RFC 2046, section 5.1.1)
+    _, *parts = (b"\n" + body).split(b"\n--" + boundary)
+    fields: list[tuple[str, str]] = []
+    for number, part in enumerate(parts):
+        if part.startswith(b"--"):
+            break
+        if number == MAX_FIELDS:
+            raise BadBody(f"the form has more than {MAX_FIELDS} fields")
+        _, _, rest = part.partition(b"\n")
+        blank = _BLANK_LINE.search(rest)
+        head = _FOLD.sub(" ", rest[: blank.start() if blank else len(rest)].decode("utf-8", "replace"))
+        value = rest[blank.end() :] if blank else b""
+        headers = {}
+        for line in head.splitlines():
+            title, _, text = line.partition(":")
+            headers[title.strip().lower()] = text
+        name = _parameter(headers.get("content-disposition", ""), "name")
+        if name:
+            own = _parameter(headers.get("content-type", ""), "charset")
+            fields.append(
+                (name, value.removesuffix(b"\r").decode(_codec(own) if own else charset, "replace"))
+            )
     return fields
 
 
-def _boundary(body: bytes, header: Message) -> bytes | None:
+def _boundary(body: bytes, content_type: str) -> bytes | None:
     if body.startswith(b"--"):
         return body.partition(b"\n")[0].strip()[2:]
-    declared = header.get_boundary() if header.get_content_type() == "multipart/form-data" else None
-    return declared.encode() if declared and f"--{declared}".encode() in body else None
+    if _media_type(content_type) != "multipart/form-data":
+        return None
+    declared = _parameter(content_type, "boundary").encode("latin-1", "replace")
+    return declared if declared and b"--" + declared in body else None
 
 
-def _parse_header(content_type: str) -> Message:
-    header = Message()
-    header["content-type"] = re.sub(r"[\r\n]+", " ", content_type)
-    return header
+def _media_type(header: str) -> str:
+    return header[:_MAX_HEADER].partition(";")[0].strip().lower()
+
+
+def _parameter(header: str, name: str) -> str:
+    """A header's parameter, "" if there is none; Python's own parser fails at some and is slow at others."""
+    found = re.search(rf';\s*{name}\s*=\s*(?:"([^"]*)"|([^\s;]+))', header[:_MAX_HEADER], re.IGNORECASE)
+    return (found[1] or found[2] or "").strip() if found else ""
 
 
 def _codec(charset: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks.wire import body, keys
-from cmc_webhooks.wire.records import BadRecord, Record, as_text
+from cmc_webhooks.wire.records import BadRecord, Record, as_json, as_text
 from cmc_webhooks.wire.text import clean, one_line, replace_astral
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read(frame: body.Frame, record_types: Mapping[str, type[Record]], max_events
     server_composition = _frame_text(frame.server_composition, "server_composition")
     items = _items(body.load_event(frame.event), event_type)
     if len(items) > max_events:
-        raise TooManyEvents(f"event.{event_type} has {len(items)} events, more than {max_events}")
+        raise TooManyEvents(f"event.{event_type[:32]} has {len(items)} events, more than {max_events}")
     record_type = record_types.get(event_type)
     records: list[Record] = []
     rejections: list[Rejection] = []
@@ -127,7 +127,7 @@ def _clean_name(text: str) -> str:
 def _rejection(
     frame: body.Frame, event_type: str, server_composition: str, position: int, item: Any, error: str
 ) -> Rejection:
-    raw = json.dumps(as_text(item), ensure_ascii=False)
+    raw = as_json(item)
     if isinstance(frame.api_key, str) and frame.api_key:
         raw = raw.replace(json.dumps(clean(frame.api_key), ensure_ascii=False)[1:-1], "[api_key]")
     return Rejection(

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
 
-_CREATED = re.compile(
-    r"\s*(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\s*(Z|[+-]\d\d:?\d\d)?\s*", re.ASCII
-)
+_CREATED = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 # Two days short of the end, so that no zone can push a time past the last year that Python knows.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 # A server's answer may have several lines; everything else with a field is one.
 _MULTILINE = frozenset({"reason"})
+_dumps = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadRecord(ValueError):
@@ -38,6 +37,7 @@ class Record:
     """An event as it was sent, cleaned: every value is text, and an absent one is "".
 
     `created` is CMC's clock, naive unless an offset was sent; None if it was absent or no time that exists.
+    `created_text` is how it was written.
     """
 
     WIRE_NAMES: ClassVar[Mapping[str, str]] = {}
@@ -47,6 +47,7 @@ class Record:
     position: int
     server_composition: str = ""
     created: datetime | None = None
+    created_text: str = ""
 
     @classmethod
     def of(cls, event_type: str, server_composition: str, position: int, item: Any) -> Self:
@@ -57,20 +58,19 @@ class Record:
         """
         if not isinstance(item, dict):
             raise BadRecord("not an object")
-        if isinstance(item, body.Ambiguous):
-            raise BadRecord(f"{_quoted(item.twice)} is given twice")
         item = as_text(item)
         values, extra = _split(item, cls.WIRE_NAMES, strict=cls.STRICT)
         created = _created(values.get("created", ""))
         key = keys.event_key(event_type, server_composition, values, extra, created)
-        if "created" in values and created is None:
-            extra["created"] = values["created"]
-        values.pop("created", None)
+        created_text = values.pop("created", "")
+        if created_text and created is None:
+            extra["created"] = created_text
         return cls(
             key=key,
             position=position,
             server_composition=server_composition,
             created=created,
+            created_text=created_text,
             **cls._kept(item, extra),
             **values,
         )
@@ -78,8 +78,7 @@ class Record:
     def as_sent(self) -> dict[str, Any]:
         """The event by CMC's names, as near to what was sent as a record can tell."""
         sent = {own: getattr(self, name) for name, own in self.wire_names().items()}
-        if self.created is not None:
-            sent["created"] = self.created.isoformat(" ")
+        sent["created"] = self.created_text
         return {name: value for name, value in sent.items() if value}
 
     @classmethod
@@ -210,9 +209,15 @@ def _split(
 
 
 def as_text(value: Any) -> Any:
-    """`value` with every scalar as cleaned text and without API keys, at any depth; null stays."""
+    """`value` with every scalar as cleaned text and without API keys, at any depth; null stays.
+
+    Raises:
+        BadRecord: an object gives a name twice.
+    """
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, body.Ambiguous):
+        raise BadRecord(f"{_quoted(value.twice)} is given twice")
     if isinstance(value, dict):
         return {clean(name): as_text(inner) for name, inner in value.items() if name != "api_key"}
     if isinstance(value, list):
@@ -222,8 +227,19 @@ def as_text(value: Any) -> Any:
     return value if value is None else str(value)
 
 
+def as_json(value: Any) -> str:
+    """`value` as JSON text, cleaned and without API keys; a name that stood twice stands there twice."""
+    if isinstance(value, dict):
+        pairs = value.pairs if isinstance(value, body.Ambiguous) else value.items()
+        members = [f"{_dumps(clean(name))}: {as_json(inner)}" for name, inner in pairs if name != "api_key"]
+        return f"{{{', '.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(as_json(inner) for inner in value)}]"
+    return _dumps(as_text(value))
+
+
 def _created(text: str) -> datetime | None:
-    match = _CREATED.fullmatch(text)
+    match = _CREATED.fullmatch(text.strip(" \t"))
     if match is None:
         return None
     day, time, offset = match.groups()

@@ -7,7 +7,7 @@ import re
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_LINE_BREAKS = re.compile("[ \t]*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
+_LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -21,7 +21,12 @@ def one_line(text: str) -> str:
 
     A folded header thus reads as it did before it was folded (RFC 5322, section 2.2.3).
     """
-    return text if text.isprintable() else _LINE_BREAKS.sub(" ", text)
+    if text.isprintable() or not _LINE_BREAKS.search(text):
+        return text
+    first, *rest = _LINE_BREAKS.split(text)
+    last = rest.pop()
+    inner = [stripped for part in rest if (stripped := part.strip(" \t"))]
+    return " ".join([first.rstrip(" \t"), *inner, last.lstrip(" \t")])
 
 
 def replace_astral(text: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -193,6 +194,14 @@ class TestCreated:
         assert read.extra == {"created": sent}
         assert wire.key_ms(read.key) == 0
 
+    def test_takes_no_more_time_than_the_length_of_a_text_is_worth(self):
+        start = time.process_time()
+
+        read = record({"created": "2023-01-25 14:03:06" + " " * 30_000 + "x"})
+
+        assert time.process_time() - start < 0.5
+        assert read.created is None
+
     @pytest.mark.parametrize("sent", [None, ""])
     def test_may_be_missing(self, sent):
         read = record({"created": sent})
@@ -215,6 +224,37 @@ class TestAsSent:
         first = record(item, kind, event_type)
 
         assert record(first.as_sent(), kind, event_type) == first
+
+    @pytest.mark.parametrize(
+        "created",
+        [
+            "2023-01-25T14:03:06",
+            "2023-01-25 14:03:06Z",
+            "2023-01-25 14:03:06.5",
+            "2023-01-25 14:03:06+0900",
+            "2023-01-25 14:03:06 +09:00",
+            " 2023-01-25 14:03:06",
+        ],
+    )
+    def test_keeps_the_key_of_a_time_in_another_form(self, created):
+        first = record({"created": created, "to": "a@x"})
+
+        assert record(first.as_sent()).key == first.key
+
+
+class TestNamesGivenTwice:
+    """An event that says two things is told from one that says two others, at any depth."""
+
+    @pytest.mark.parametrize("twice", ['"a": 1, "a": 2', '"b": {"a": 1, "a": 2}', '"b": [{"a": 1, "a": 2}]'])
+    def test_make_no_event_that_another_is_taken_for(self, twice):
+        known = []
+
+        for text in (twice, twice.replace("1", "3")):
+            frame = wire.Frame(event_type="deliveries", event=f'{{"deliveries": [{{{text}}}]}}')
+            sent = wire.read(frame, {"deliveries": wire.DeliveryRecord}, 1)
+            known += [each.key for each in (*sent.records, *sent.rejections)]
+
+        assert len(set(known)) == 2
 
 
 class TestWithinBmp:

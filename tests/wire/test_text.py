@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ class TestOneLine:
         [
             ("Quarterly report\r\n part 2", "Quarterly report part 2"),
             ("a\n\n\n\tb", "a b"),
+            ("a\r\n \r\n\tb", "a b"),
             ("a\u2028b\u2029c\x85d\x0be\x0cf", "a b c d e f"),
             ("a  b\tc", "a  b\tc"),
             ("全角\u3000空白", "全角\u3000空白"),
@@ -52,6 +55,14 @@ class TestOneLine:
     @given(anything)
     def test_leaves_one_line(self, sent):
         assert len(text.one_line(sent).splitlines()) <= 1
+
+    @pytest.mark.parametrize("blanks", ["\t", " \t", " \t\n"], ids=ascii)
+    def test_takes_no_more_time_than_the_length_of_a_text_is_worth(self, blanks):
+        start = time.process_time()
+
+        text.one_line(blanks * (30_000 // len(blanks)) + "x")
+
+        assert time.process_time() - start < 0.5
 
 
 class TestReplaceAstral:
