@@ -34,7 +34,7 @@ class TestEventTypes:
     @pytest.mark.parametrize(("name", "kind"), KINDS)
     def test_have_a_column_for_each_field_of_their_record(self, name, kind):
         of_the_mail = {"message_id", "recipient", "header_from", "return_path", "subject", "api_data"}
-        derived = {"key", "position", "created", "server_composition"} | of_the_mail
+        derived = {"key", "position", "created", "created_text", "server_composition"} | of_the_mail
         columns = {field.name for field in kind.model._meta.concrete_fields}
 
         missing = {field.name for field in fields(kind.record)} - columns - derived
