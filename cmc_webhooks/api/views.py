@@ -34,7 +34,7 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     filter_backends = [filters.FilterBackend]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # Query strings are UTF-8; Django reads them in any charset, even rot13, that a GET's header names.
+        # Query strings are UTF-8; Django reads them in whatever charset a GET's header names, even utf-7.
         request.encoding = "utf-8"
         return super().dispatch(request, *args, **kwargs)
 

@@ -276,6 +276,23 @@ class TestC35:
             assert len(api.found("mail", recipient=address)) == 1
 
 
+class TestC36:
+    def test_finds_a_recipient_and_a_sender_behind_their_names(self, api, open_hook):
+        open_hook.file(CASES / "C36.json")
+
+        assert len(api.found("mail", recipient="taro@example.jp")) == 1
+        assert len(api.found("delivery-event", sender="info@example.com")) == 1
+
+
+class TestC37:
+    @pytest.mark.parametrize("spelling", ["user@example.jp", "USER@EXAMPLE.JP", "User@Example.JP"])
+    def test_finds_an_address_in_any_letter_case(self, api, open_hook, spelling):
+        open_hook.file(CASES / "C37.json")
+
+        assert len(api.found("bounce-event", recipient=spelling)) == 1
+        assert len(api.found("mail", recipient=spelling, status="bounced")) == 1
+
+
 class TestOddValues:
     @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
     @pytest.mark.parametrize(

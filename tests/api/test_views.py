@@ -3,9 +3,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from rest_framework.throttling import UserRateThrottle
+from rest_framework.views import APIView
 
 from cmc_webhooks import models
 from tests import factories
@@ -19,6 +22,10 @@ FACTORIES = {
     "delivery-event": factories.DeliveryEventFactory,
     "bounce-event": factories.BounceEventFactory,
 }
+
+
+class TwoAMinute(UserRateThrottle):
+    rate = "2/min"
 
 
 @pytest.fixture
@@ -105,6 +112,17 @@ class TestEventViewSets:
         assert api.detail("bounce-event", event["id"]).json() == event
 
 
+class TestOddEvents:
+    @pytest.mark.parametrize("case", ["C02", "C05", "C09", "C13", "C32"])
+    def test_are_shown_like_all_others(self, api, open_hook, case):
+        open_hook.file(CASES / f"{case}.json")
+
+        pages = [api.list(name) for name in LISTS]
+
+        assert {page.status_code for page in pages} == {200}
+        assert len(pages[0].json()["results"]) == models.Mail.objects.count() > 0
+
+
 @pytest.mark.parametrize("name", LISTS)
 class TestAll:
     def test_cost_as_much_for_100_rows_as_for_10(self, api, name):
@@ -137,6 +155,29 @@ class TestAll:
 
         assert answer.status_code == 400
 
+    @pytest.mark.parametrize("charset", ["utf-7", "utf-16", "unicode_escape"])
+    @pytest.mark.parametrize("text", ["a", "\\ud800", "%5Cud800", "+2AA-"])
+    def test_read_a_query_as_utf8_whatever_charset_is_declared(self, api, name, charset, text):
+        path = f"{reverse(f'cmc_webhooks_api:{name}-list')}?api_data={text}&page_size=1"
+
+        answer = api.client.get(path, CONTENT_TYPE=f"text/plain; charset={charset}")
+
+        assert answer.status_code == 200
+        assert answer.json()["results"] == []
+
+    def test_follow_the_throttles_of_the_project(self, api, monkeypatch, name):
+        monkeypatch.setattr(APIView, "throttle_classes", [TwoAMinute])
+        cache.clear()
+
+        statuses = [
+            api.client.get(
+                reverse(f"cmc_webhooks_api:{name}-list"), headers={"X-Forwarded-For": f"192.0.2.{n}"}
+            ).status_code
+            for n in range(3)
+        ]
+
+        assert statuses == [200, 200, 429]
+
     def test_show_pages_to_people_and_escape_markup(self, api, open_hook, name):
         open_hook.file(CASES / "C52.json")
         open_hook.send(
@@ -162,8 +203,6 @@ class TestAll:
         assert api.detail(name, row.pk).json()["reason"] == "now"
 
     def test_work_where_times_are_naive(self, api, settings, name):
-        if connection.vendor == "postgresql":
-            pytest.skip("the columns of this database were made for aware times")
         settings.USE_TZ = False
         start = factories.START.replace(tzinfo=None)
         times = {"created_at": start} if name == "mail" else {"occurred_at": start, "mail__created_at": start}
