@@ -27,7 +27,7 @@ __all__ = ["BounceEventFilter", "DeliveryEventFilter", "FilterBackend", "MailFil
 LONGEST = 4000
 
 
-class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc]
+class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc] # untyped base
     """Filters lists; refuses parameters that are unknown or given twice, on lists and details."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
@@ -43,7 +43,7 @@ class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc]
         return queryset if view.detail else super().filter_queryset(request, queryset, view)
 
 
-class TextFilter(filters.CharFilter):  # type: ignore[misc]
+class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
     """The very text; blanks, letter case and accents count on every database."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,7 +75,7 @@ class SenderFilter(TextFilter):
         return queryset.filter(bare | named)
 
 
-class BoundFilter(filters.Filter):  # type: ignore[misc]
+class BoundFilter(filters.Filter):  # type: ignore[misc] # untyped base
     """One end of a range of time; `HistoryFilter.filter_queryset` filters by both at once."""
 
     field_class = moments.MomentField
@@ -84,7 +84,7 @@ class BoundFilter(filters.Filter):  # type: ignore[misc]
         return queryset
 
 
-class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc]
+class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
     """One of our classes of bounce codes; of mails, those whose winning bounce is of the class."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -114,7 +114,7 @@ def _for_address(queryset: MailQuerySet | MailEventQuerySet, name: str, value: s
     return queryset.for_address(value)
 
 
-class HistoryFilter(filters.FilterSet):  # type: ignore[misc]
+class HistoryFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
     """What all lists have in common."""
 
     message_id = TextFilter(

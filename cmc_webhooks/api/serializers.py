@@ -79,8 +79,8 @@ class MailDetailSerializer(MailSerializer):
     timeline = serializers.SerializerMethodField()
 
     class Meta(MailSerializer.Meta):
-        fields = (*MailSerializer.Meta.fields, "timeline")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*MailSerializer.Meta.fields, "timeline")  # type: ignore[assignment] # one longer
+        read_only_fields = fields  # type: ignore[assignment] # one longer
 
     def get_timeline(self, mail: Mail) -> Any:
         return TimelineEventSerializer(history.timeline(mail), many=True).data
