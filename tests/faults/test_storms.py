@@ -137,13 +137,13 @@ class TestRepeats:
         ]
         sent.clear()
 
-        for _ in range(2 * harness.FAULTS):
+        for _ in range(5 * harness.FAULTS):
             for body in bodies:
                 receipt = ingest.receive(wire.decode(body))
                 assert (receipt.new, receipt.repeated) == (0, 100)
 
         after = [list(model.objects.order_by("pk").values()) for model in (models.Mail, models.DeliveryEvent)]
-        print(f"\n{2 * harness.FAULTS * 1000} repeated events: no change")
+        print(f"\n{5 * harness.FAULTS * 1000} repeated events: no change")
         assert after == before
         assert sent == []
         assert not models.PendingSignal.objects.exists()
