@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.models import BlockEvent, Mail
 
-__all__ = ["Receipt", "receive"]
+__all__ = ["Receipt", "receive", "see_to_owed"]
 
 logger = logging.getLogger(__name__)
 
@@ -152,14 +152,18 @@ def _wake_worker() -> None:
 
 def _heal(using: str) -> None:
     """Once a minute in each process, see to what was left owed: a site without a cron job heals as well."""
-    if not dispatch.is_time_to_heal():
-        return
+    if dispatch.is_time_to_heal():
+        see_to_owed(using)
+
+
+def see_to_owed(using: str) -> None:
+    """Send what is owed and due, for two seconds at most; in the deferred mode wake a worker that does."""
     try:
         if app_settings.is_deferred:
             _wake_worker()
         else:
             dispatch.sweep(using, seconds=dispatch.BUDGET_SECONDS)
-    except Exception:  # the notification is stored: whatever fails here must not be its answer
+    except Exception:  # what was asked for is stored: whatever fails here must not be the answer to it
         logger.exception("What is owed could not be looked at")
 
 

@@ -67,6 +67,7 @@ class Mail(models.Model):
     class Meta:
         verbose_name = _("mail")
         verbose_name_plural = _("mails")
+        permissions = [("redeliver_mail", _("Can send the signals of a mail again"))]
         indexes = [
             models.Index(fields=["address", "created_at"], name="cmc_mail_address"),
             models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),
@@ -264,6 +265,7 @@ class RejectedEvent(models.Model):
     class Meta:
         verbose_name = _("rejected event")
         verbose_name_plural = _("rejected events")
+        permissions = [("retry_rejectedevent", _("Can read a rejected event again"))]
         indexes = [models.Index(fields=["resolved_at"], name="cmc_rejected_resolved")]
 
     def __str__(self) -> str:

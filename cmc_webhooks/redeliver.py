@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks import calls, dispatch, durable, selection
-from cmc_webhooks.models import MailEvent
+from cmc_webhooks.models import BounceEvent, DeliveryEvent, MailEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from uuid import UUID
 
-__all__ = ["calls_for", "count", "redeliver"]
+    from django.db.models import QuerySet
+
+__all__ = ["calls_for", "count", "events_of", "redeliver"]
 
 
-def count(using: str, chosen: selection.Selection) -> int:
-    """How many events the selection has."""
-    return sum(events.count() for events in chosen.events(using))
+def events_of(using: str, mails: Collection[UUID]) -> list[QuerySet[Any]]:
+    """All deliveries and bounces of the mails with these keys, a queryset for each kind."""
+    return [
+        model._default_manager.using(using).filter(mail_id__in=mails).select_related("mail")
+        for model in (DeliveryEvent, BounceEvent)
+    ]
+
+
+def count(events: Iterable[QuerySet[Any]]) -> int:
+    """How many events these querysets have."""
+    return sum(rows.count() for rows in events)
 
 
 def redeliver(
-    using: str, chosen: selection.Selection, *, progress: Callable[[int], Any] = lambda done: None
+    using: str, events: Iterable[QuerySet[Any]], *, progress: Callable[[int], Any] = lambda done: None
 ) -> int:
-    """Owe the signals of all selected events; how many. Whoever sweeps next sends them.
+    """Owe the signals of all these events, their mails among them; how many. Whoever sweeps next sends them.
 
     An event that decided the status its mail has now brings `status_changed` along, with the version of
     that change. `progress` is told the number of events of each chunk.
     """
     owed = 0
-    for events in chosen.events(using):
-        for chunk in selection.in_chunks(events):
+    for rows in events:
+        for chunk in selection.in_chunks(rows):
             wanted = list(calls_for(chunk))
-            with durable.atomic(using):
-                dispatch.owe(using, wanted, leased=False)
+            durable.run(using, partial(_owe, using, wanted))
             owed += len(wanted)
             progress(len(chunk))
     return owed
+
+
+def _owe(using: str, wanted: Sequence[calls.Call]) -> None:
+    with durable.atomic(using):
+        dispatch.owe(using, wanted, leased=False)
 
 
 def calls_for(events: Iterable[Any]) -> Iterator[calls.Call]:

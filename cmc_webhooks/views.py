@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
-from django.db import connections, transaction
 from django.http import HttpResponse, JsonResponse, UnreadablePostError
 from django.http.request import RawPostDataException
 from django.views.debug import SafeExceptionReporterFilter
@@ -22,8 +21,6 @@ from cmc_webhooks import auth, durable, ingest, wire
 from cmc_webhooks.conf import app_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from django.http import HttpRequest
 
 __all__ = ["webhook"]
@@ -71,16 +68,9 @@ class _WithoutFields(SafeExceptionReporterFilter):
         return {}
 
 
-def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Opt out of ATOMIC_REQUESTS for every database, so that 200 means committed."""
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    return view
-
-
 @csrf_exempt
 @login_not_required
-@_outside_transactions
+@durable.outside_requests
 @sensitive_post_parameters()
 @sensitive_variables()
 def webhook(request: HttpRequest) -> HttpResponse:

@@ -164,7 +164,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def redeliver_all(self):
         self.may_repeat = True
-        redeliver.redeliver(USING, selection.Selection())
+        redeliver.redeliver(USING, selection.Selection().events(USING))
 
     @rule()
     def sweep(self):

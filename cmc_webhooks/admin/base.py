@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename
+from django.core.exceptions import SuspiciousOperation, ValidationError
 
+from cmc_webhooks import durable
 from cmc_webhooks.admin import markup
 from cmc_webhooks.models import Notification
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.db.models import Model, QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django_stubs_ext import StrOrPromise
 
     ModelAdmin = admin.ModelAdmin[Any]
@@ -44,7 +46,7 @@ class NewestFirst(ChangeList):
 class ReadOnlyAdmin(ModelAdmin):
     """History is not edited, by nobody: who has the view permission sees it, and that is all there is."""
 
-    actions = None
+    actions: ClassVar[Any] = None
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ()
@@ -67,6 +69,16 @@ class ReadOnlyAdmin(ModelAdmin):
         """Django also lets those in who may change, which means nothing here."""
         codename = get_permission_codename("view", self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    @durable.outside_requests
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Actions commit what they store themselves."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except ValidationError:  # a chosen row's key is none
+            raise SuspiciousOperation("no key of a row") from None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestFirst

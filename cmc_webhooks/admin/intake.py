@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.admin import base, filters, markup
+from cmc_webhooks.admin import actions, base, filters, markup
 from cmc_webhooks.models import Notification, PendingSignal, RejectedEvent
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
 
 
@@ -32,6 +34,7 @@ class NotificationAdmin(base.ReadOnlyAdmin):
 
 @admin.register(RejectedEvent)
 class RejectedEventAdmin(base.ReadOnlyAdmin):
+    actions = ("retry",)
     list_display = ("received", "state", "event_type", "place_and_error", "server_composition")
     list_filter = (filters.ResolvedFilter, filters.EventTypeFilter)
     list_defer = ("raw",)
@@ -57,6 +60,13 @@ class RejectedEventAdmin(base.ReadOnlyAdmin):
     @admin.display(description=_("as sent"))
     def as_sent(self, event: RejectedEvent) -> SafeString:
         return markup.preformatted(event.raw)
+
+    @admin.action(description=_("Read the chosen events again"), permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return actions.retry_rejected(self, request, queryset)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cmc_webhooks.retry_rejectedevent")
 
 
 @admin.register(PendingSignal)

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.admin import filters, markup, search, timeline, words
+from cmc_webhooks.admin import actions, filters, markup, search, timeline, words
 from cmc_webhooks.admin.base import ReadOnlyAdmin, moment_of
 from cmc_webhooks.models import Mail
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
+    actions = ("redeliver",)
     list_display = ("badge", "to", "about", "why", "last_change")
     list_display_links = ("to",)
     list_filter = (
@@ -102,6 +103,13 @@ class MailAdmin(ReadOnlyAdmin):
     first_event = moment_of(Mail, "first_event_at")
     last_event = moment_of(Mail, "last_event_at")
     erased = moment_of(Mail, "erased_at")
+
+    @admin.action(description=_("Send the signals of the chosen mails again"), permissions=["redeliver"])
+    def redeliver(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return actions.redeliver_mails(self, request, queryset)
+
+    def has_redeliver_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cmc_webhooks.redeliver_mail")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

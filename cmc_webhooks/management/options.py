@@ -12,13 +12,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from cmc_webhooks.event_types import EVENT_TYPES
+from cmc_webhooks.rows import stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from django.core.management import CommandParser
+    from django.db.models import QuerySet
 
-__all__ = ["add_filters", "moment", "progress"]
+__all__ = ["add_filters", "moment", "narrowed", "progress"]
 
 
 def moment(text: str) -> datetime:
@@ -54,6 +56,20 @@ def add_filters(parser: CommandParser, *names: str) -> None:
     }
     for name in names:
         parser.add_argument(name, **filters[name])
+
+
+def narrowed(rows: QuerySet[Any], chosen: Mapping[str, Any], **columns: str) -> QuerySet[Any]:
+    """Those rows that the filters let through; `columns` name, for each filter, the column it is about.
+
+    A filter that was not given lets all through. Bounds in time are those of `since` and `until`.
+    """
+    lookups = {"since": "__gte", "until": "__lt"}
+    for name, column in columns.items():
+        value = chosen[name]
+        if value is not None:
+            value = stored(value) if name in lookups else value
+            rows = rows.filter(**{column + lookups.get(name, ""): value})
+    return rows
 
 
 @contextmanager

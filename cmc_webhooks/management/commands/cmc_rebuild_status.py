@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
-from cmc_webhooks import rebuild, rows, store
+from cmc_webhooks import rebuild, store
 from cmc_webhooks.management import options
 from cmc_webhooks.models import Mail
 
@@ -21,17 +21,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **chosen: Any) -> None:
         using = store.alias()
-        conditions = {
-            "created_at__gte": chosen["since"] and rows.stored(chosen["since"]),
-            "created_at__lt": chosen["until"] and rows.stored(chosen["until"]),
-            "server_composition": chosen["composition"],
-            "status": chosen["status"],
-        }
-        mails = Mail.objects.using(using).filter(
-            **{name: value for name, value in conditions.items() if value is not None}
-        )
+        mails = Mail.objects.using(using)
         if chosen["address"] is not None:
             mails = mails.for_address(chosen["address"])
+        mails = options.narrowed(
+            mails,
+            chosen,
+            since="created_at",
+            until="created_at",
+            composition="server_composition",
+            status="status",
+        )
         count = mails.count()
         with options.progress(count, "mail") as progress:
             rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=progress)

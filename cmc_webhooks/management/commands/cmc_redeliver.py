@@ -29,13 +29,13 @@ class Command(BaseCommand):
             server_composition=chosen["composition"],
             event_types=[chosen["type"]] if chosen["type"] else tuple(EVENT_TYPES),
         )
-        count = redeliver.count(using, wanted)
+        count = redeliver.count(wanted.events(using))
         self.stdout.write(f"{count} events")
         if chosen["dry_run"] or not count:
             return
         if chosen["interactive"] and input("Send their signals again? [y/N] ").lower() != "y":
             return
         with options.progress(count, "event") as progress:
-            owed = redeliver.redeliver(using, wanted, progress=progress)
+            owed = redeliver.redeliver(using, wanted.events(using), progress=progress)
         swept = dispatch.sweep(using)
         self.stdout.write(f"{owed} signals owed: {swept.sent} sent, {swept.failed} failed, {swept.dead} dead")

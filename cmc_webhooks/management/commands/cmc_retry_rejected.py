@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
-from cmc_webhooks import retry, rows, store
+from cmc_webhooks import retry, store
 from cmc_webhooks.management import options
 from cmc_webhooks.models import RejectedEvent
 
@@ -19,14 +19,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **chosen: Any) -> None:
         using = store.alias()
-        conditions = {
-            "received_at__gte": chosen["since"] and rows.stored(chosen["since"]),
-            "received_at__lt": chosen["until"] and rows.stored(chosen["until"]),
-            "server_composition": chosen["composition"],
-            "event_type": chosen["type"],
-        }
-        wanted = RejectedEvent._default_manager.using(using).filter(
-            **{name: value for name, value in conditions.items() if value is not None}
+        wanted = options.narrowed(
+            RejectedEvent._default_manager.using(using),
+            chosen,
+            since="received_at",
+            until="received_at",
+            composition="server_composition",
+            type="event_type",
         )
         count = wanted.filter(resolved_at=None).count()
         self.stdout.write(f"{count} open rejected events")
