@@ -68,7 +68,8 @@ def redeliver_mails(admin: ReadOnlyAdmin, request: HttpRequest, mails: QuerySet[
     try:
         owed = redeliver.redeliver(using, events)
     except durable.Unavailable:
-        return _sorry(admin, request)
+        _sorry(admin, request)
+        return None
     _log(request, chosen, [str(mail.message_id or mail.pk) for mail in chosen], _("Signals sent again."))
     ingest.see_to_owed(using)
     text = ngettext("%(count)d signal is sent again.", "%(count)d signals are sent again.", owed)
@@ -104,7 +105,8 @@ def retry_rejected(admin: ReadOnlyAdmin, request: HttpRequest, events: QuerySet[
     try:
         done = retry.retry(using, RejectedEvent._default_manager.using(using).filter(pk__in=keys))
     except durable.Unavailable:
-        return _sorry(admin, request)
+        _sorry(admin, request)
+        return None
     _log(request, chosen, [event.error for event in chosen], _("Read again."))
     text = _("%(stored)d stored, %(rejected)d still rejected.")
     admin.message_user(

@@ -46,7 +46,7 @@ class NewestFirst(ChangeList):
 class ReadOnlyAdmin(ModelAdmin):
     """History is not edited, by nobody: who has the view permission sees it, and that is all there is."""
 
-    actions: ClassVar[Any] = None
+    actions: Any = None
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ()

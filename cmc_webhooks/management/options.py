@@ -6,7 +6,7 @@ import argparse
 import sys
 from contextlib import contextmanager
 from datetime import datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 __all__ = ["add_filters", "moment", "narrowed", "progress"]
+
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
 def moment(text: str) -> datetime:
@@ -58,7 +60,7 @@ def add_filters(parser: CommandParser, *names: str) -> None:
         parser.add_argument(name, **filters[name])
 
 
-def narrowed(rows: QuerySet[Any], chosen: Mapping[str, Any], **columns: str) -> QuerySet[Any]:
+def narrowed(rows: Rows, chosen: Mapping[str, Any], **columns: str) -> Rows:
     """Those rows that the filters let through; `columns` name, for each filter, the column it is about.
 
     A filter that was not given lets all through. Bounds in time are those of `since` and `until`.
