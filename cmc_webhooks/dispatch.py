@@ -12,6 +12,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db.transaction import TransactionManagementError
+
 from cmc_webhooks import calls, durable, store, wire
 from cmc_webhooks.models import PendingSignal
 
@@ -126,7 +128,7 @@ def _send_row(
         sent += 1
         if call is None:
             failures.append((item, "DoesNotExist"))
-        elif errors := call.send():
+        elif errors := _errors_of(using, call):
             failures.append((item, type(errors[0]).__name__))
     unsent = row.items[sent:]
     # Not reached is not tried: these go back free at once, as if they had not been claimed.
@@ -138,6 +140,17 @@ def _send_row(
     store.settle(using, row, owed + singles)
     dead = sum(single.state == PendingSignal.States.DEAD for single in singles)
     return Swept(sent - len(failures), len(failures) - dead, dead)
+
+
+def _errors_of(using: str, call: calls.Call) -> list[Exception]:
+    """Call the receivers; what went wrong. A transaction that one of them left open is rolled back."""
+    was_idle = durable.is_idle(using)
+    errors = call.send()
+    if was_idle and not durable.is_idle(using):
+        durable.abandon(using)
+        logger.error("A receiver of %s left a transaction open: it is rolled back", call.signal)
+        errors.append(TransactionManagementError(call.signal))
+    return errors
 
 
 def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSignal]:

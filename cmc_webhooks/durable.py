@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Unavailable", "Unstorable", "atomic", "outside_requests", "run"]
+__all__ = ["Unavailable", "Unstorable", "abandon", "atomic", "is_idle", "outside_requests", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ _POSTGRESQL_AGAIN = ("40001", "40P01", "55P03", "23505", "08", "57P")
 _MARIADB_AGAIN = {1020, 1062, 1205, 1213, 1053, 1927, 2006, 2013, 2055}
 _MARIADB_DATA = {1264, 1265, 1292, 1366, 1406, 3140, 4025, 22032}
 _SQLITE_AGAIN = {5, 6}
+_POSTGRESQL_IDLE = 0  # libpq, PQTRANS_IDLE
 
 Result = TypeVar("Result")
 View = TypeVar("View", bound="Callable[..., Any]")
@@ -61,7 +62,7 @@ def run(using: str, work: Callable[[], Result]) -> Result:
         except (DatabaseError, InterfaceError) as error:
             connection.close_if_unusable_or_obsolete()
             last = tries == TRIES or time.monotonic() >= deadline
-            if _may_pass(connection, error) and not last:
+            if (_may_pass(connection, error) or _is_strange(connection, error, tries)) and not last:
                 logger.info("The database gave way (%s), trying again", _described(error))
                 time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311 - spreads rivals
             elif _is_of_the_data(error):
@@ -82,6 +83,27 @@ def atomic(using: str) -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         yield
+
+
+def is_idle(using: str) -> bool:
+    """Whether no transaction is open; one begun behind Django's back is seen on PostgreSQL and SQLite."""
+    connection = connections[using]
+    raw: Any = connection.connection
+    if connection.in_atomic_block or raw is None:
+        return not connection.in_atomic_block
+    if connection.vendor == "sqlite":
+        return connection.autocommit and not raw.in_transaction
+    if connection.vendor == "postgresql":
+        return connection.autocommit and raw.info.transaction_status == _POSTGRESQL_IDLE
+    return connection.autocommit
+
+
+def abandon(using: str) -> None:
+    """Roll back what others left open, by closing the connection; the next statement opens a new one."""
+    connection = connections[using]
+    connection.in_atomic_block = False
+    connection.atomic_blocks.clear()
+    connection.close()
 
 
 def outside_requests(view: View) -> View:
@@ -112,6 +134,14 @@ def _may_pass(connection: BaseDatabaseWrapper, error: Exception) -> bool:
     if connection.vendor == "mysql":
         return _number(error) in _MARIADB_AGAIN
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AGAIN or isinstance(error, IntegrityError)
+
+
+def _is_strange(connection: BaseDatabaseWrapper, error: Exception, tries: int) -> bool:
+    """Whether the error may lie in the state in which others left the connection; if so, a new one is tried."""
+    if tries > 1 or connection.in_atomic_block or _is_of_the_data(error):
+        return False
+    connection.close()
+    return True
 
 
 def _is_of_the_data(error: Exception) -> bool:

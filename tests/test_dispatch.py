@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from cmc_webhooks import dispatch, models, signals, wire
 from cmc_webhooks.calls import Call
@@ -139,6 +139,36 @@ class TestSend:
         row = models.PendingSignal.objects.get()
         assert (row.state, row.last_error) == ("dead", "ZeroDivisionError")
         assert "dead after 8 attempts" in caplog.text
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(
+        "leave_open",
+        [
+            lambda: transaction.atomic().__enter__(),
+            lambda: transaction.set_autocommit(False),
+            pytest.param(
+                lambda: connection.cursor().execute("BEGIN"),
+                marks=pytest.mark.skipif(connection.vendor == "mysql", reason="its driver does not tell"),
+            ),
+        ],
+        ids=["a block", "no autocommit", "BEGIN"],
+    )
+    def test_rolls_back_what_a_receiver_left_open(self, receiver, caplog, leave_open):
+        made = calls(2)
+
+        def careless(event, **kwargs):
+            if event == made[0].event:
+                leave_open()
+                models.Notification.objects.update(new=7)
+
+        receiver(signals.event_recorded, careless)
+        dispatch.send(USING, dispatch.owe(USING, made, leased=True))
+
+        row = models.PendingSignal.objects.get()
+        assert [item["event"] for item in row.items] == [str(made[0].event.pk)]
+        assert row.last_error == "TransactionManagementError"
+        assert set(models.Notification.objects.values_list("new", flat=True)) == {1}
+        assert "left a transaction open" in caplog.text
 
     def test_leaves_the_row_leased_when_a_receiver_ends_the_process(self, receiver):
         def leave(**kwargs):

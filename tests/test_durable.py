@@ -68,6 +68,13 @@ PASSING = [
     pytest.param("sqlite", OperationalError("x"), {"sqlite_errorcode": 517}, id="SQLite: busy snapshot"),
     pytest.param("sqlite", IntegrityError("x"), {"sqlite_errorcode": 1555}, id="SQLite: rival with one key"),
 ]
+STRANGE = [
+    pytest.param(
+        "postgresql", ProgrammingError("x"), {"sqlstate": None}, id="PostgreSQL: left in a transaction"
+    ),
+    pytest.param("sqlite", OperationalError("x"), {"sqlite_errorcode": 1}, id="SQLite: BEGIN twice"),
+    pytest.param("mysql", InterfaceError("x"), {}, id="MariaDB: closed by others"),
+]
 OF_THE_DATA = [
     pytest.param("postgresql", DataError("x"), {"sqlstate": "22001"}, id="PostgreSQL: too long"),
     pytest.param("mysql", OperationalError(1366, "x"), {}, id="MariaDB: letter that the charset lacks"),
@@ -102,6 +109,28 @@ class TestRun:
         with pytest.raises(durable.Unstorable):
             durable.run(USING, work)
         assert len(tries) == 1
+
+    @pytest.mark.parametrize(("vendor", "error", "facts"), STRANGE)
+    def test_tries_once_more_with_a_new_connection(self, monkeypatch, vendor, error, facts):
+        closed = []
+        fake = SimpleNamespace(
+            vendor=vendor,
+            connection="usable",
+            in_atomic_block=False,
+            close=lambda: closed.append(True),
+            close_if_unusable_or_obsolete=lambda: None,
+        )
+        monkeypatch.setattr(durable, "connections", {USING: fake})
+        once, tries_of_once = failing(error, 1, **facts)
+        always, tries_of_always = failing(error, 9, **facts)
+
+        answer = durable.run(USING, once)
+        with pytest.raises(durable.Unavailable):
+            durable.run(USING, always)
+
+        assert answer == "done"
+        assert (len(tries_of_once), len(tries_of_always)) == (2, 2)
+        assert closed == [True, True]
 
     @pytest.mark.parametrize(("vendor", "error", "facts"), LASTING)
     def test_gives_up_at_once_what_will_not_pass(self, backend, vendor, error, facts):

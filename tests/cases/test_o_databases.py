@@ -52,8 +52,25 @@ class Router:
     def allow_migrate(self, db, app_label, **hints):
         return (db == "mail") == (app_label == "cmc_webhooks")
 """
+REPLICA = """
+class Router:
+    \"\"\"Reads go to a replica that lags: here one that knows nothing and may not even be asked.\"\"\"
+
+    def db_for_read(self, model, **hints):
+        return "default"
+
+    def db_for_write(self, model, **hints):
+        return "mail" if model._meta.app_label == "cmc_webhooks" else "default"
+
+    def allow_relation(self, one, other, **hints):
+        return True
+
+    def allow_migrate(self, db, app_label, **hints):
+        return (db == "mail") == (app_label == "cmc_webhooks")
+"""
 # Posts bodies given on the command line; prints each answer with the rows per database, then the signals.
 SCRIPT = """
+import io
 import json
 import sys
 
@@ -72,7 +89,7 @@ seen, reports = [], []
 
 
 def receiver(event, **kwargs):
-    found = models.DeliveryEvent.objects.filter(pk=event.pk).exists()
+    found = models.DeliveryEvent.objects.using("mail").filter(pk=event.pk).exists()
     seen.append([event._state.db, found, connections["mail"].in_atomic_block])
 
 
@@ -90,7 +107,8 @@ def failing(execute, sql, params, many, context):
 def counts():
     tables = connections["default"].introspection.table_names()
     assert not [table for table in tables if table.startswith("cmc_webhooks_")]
-    return {model.__name__: model.objects.using("mail").count() for model in TABLES if model.objects.count()}
+    rows = {model.__name__: model.objects.using("mail").count() for model in TABLES}
+    return {name: number for name, number in rows.items() if number}
 
 
 for alias in ("default", "mail"):
@@ -112,6 +130,15 @@ for number, path in enumerate(paths):
         else:
             answer = client.generic("POST", "/cmc/webhook", file.read(), "application/json")
     reports.append([answer.status_code, answer.content.decode(), counts()])
+if fault == "lag":
+    with connections["default"].execute_wrapper(forbid):
+        call_command("cmc_redeliver", interactive=False, stdout=sys.stderr)
+        call_command("cmc_retry_rejected", stdout=sys.stderr)
+        call_command("cmc_rebuild_status", check=True, stdout=sys.stderr)
+        call_command("cmc_dispatch", once=True, stdout=sys.stderr)
+        report = io.StringIO()
+        call_command("cmc_status", json=True, stdout=report)
+        reports.append(json.loads(report.getvalue()))
 connections.close_all()
 print(json.dumps({"reports": reports, "seen": seen}))
 """
@@ -166,8 +193,8 @@ class TestC42:
 class TestC43:
     """In a process and project of its own: two SQLite files, a router, neither admin nor API."""
 
-    def run(self, folder, fault, *bodies):
-        for name, text in (("settings", SETTINGS), ("urls", URLS), ("router", ROUTER), ("script", SCRIPT)):
+    def run(self, folder, fault, *bodies, router=ROUTER):
+        for name, text in (("settings", SETTINGS), ("urls", URLS), ("router", router), ("script", SCRIPT)):
             (folder / f"two_{name}.py").write_text(text)
         paths = []
         for number, body in enumerate(bodies):
@@ -234,6 +261,19 @@ class TestC43:
             ]
         ]
         assert result["seen"] == [["mail", True, False]]
+
+    def test_a_replica_that_lags_is_never_asked(self, tmp_path):
+        body = (CASES / "C43.json").read_bytes()
+
+        result = self.run(tmp_path, "lag", body, body, router=REPLICA)
+
+        assert [report[:2] for report in result["reports"][:2]] == [
+            [200, '{"new": 2, "repeated": 0, "rejected": 0}'],
+            [200, '{"new": 0, "repeated": 2, "rejected": 0}'],
+        ]
+        assert result["seen"] == [["mail", True, False]] * 4
+        assert result["reports"][2]["last_notification"] is not None
+        assert (result["reports"][2]["pending"], result["reports"][2]["rejected"]) == (0, 0)
 
     def test_a_bad_body_asks_no_database(self, tmp_path):
         result = self.run(tmp_path, "none", b"{", cases.notification(bounce(to={})))
