@@ -137,7 +137,7 @@ def _may_pass(connection: BaseDatabaseWrapper, error: Exception) -> bool:
 
 
 def _is_strange(connection: BaseDatabaseWrapper, error: Exception, tries: int) -> bool:
-    """Whether the error may lie in the state in which others left the connection; if so, a new one is tried."""
+    """Whether others may have left the connection in a state that does it; then it is closed, once."""
     if tries > 1 or connection.in_atomic_block or _is_of_the_data(error):
         return False
     connection.close()

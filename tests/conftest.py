@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.log import AdminEmailHandler
 
 from cmc_webhooks import signals
 
@@ -82,6 +83,19 @@ def bounce(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any
         "status": "2",
         "reason": "550 5.1.1 user unknown",
     } | values
+
+
+class Mails(AdminEmailHandler):
+    """Keeps what it would mail to the admins."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.texts: list[str] = []
+
+    def send_mail(
+        self, subject: str, message: str, *args: Any, html_message: str | None = "", **kwargs: Any
+    ) -> None:
+        self.texts += [subject, message, html_message or ""]
 
 
 class Sent(list[tuple[str, Any, dict[str, Any]]]):

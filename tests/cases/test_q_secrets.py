@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import OperationalError, connection
-from django.utils.log import AdminEmailHandler
 
 from cmc_webhooks import ingest, store, wire
 from tests import cases
-from tests.conftest import CASES, FORM, delivery
+from tests.conftest import CASES, FORM, Mails, delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -119,17 +118,6 @@ class TestC48:
         ]
 
         assert cases.codes(answers) == [200, 200]
-
-
-class Mails(AdminEmailHandler):
-    """Keeps what it would mail to the admins."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.texts = []
-
-    def send_mail(self, subject, message, *args, html_message="", **kwargs):
-        self.texts += [subject, message, html_message]
 
 
 class TestC49:
