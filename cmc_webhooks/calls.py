@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-__all__ = ["Call", "load"]
+__all__ = ["Call", "load", "wanted"]
 
 
 class Call(NamedTuple):
@@ -30,22 +31,16 @@ class Call(NamedTuple):
     def sender(self) -> type[Model]:
         return Mail if self.signal == "status_changed" else type(self.event)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether a receiver is connected in this process."""
-        return bool(getattr(signals, self.signal).has_listeners(self.sender))
-
     def item(self) -> dict[str, Any]:
         """What the outbox keeps of it, as JSON."""
-        return {
+        item = {
             "signal": self.signal,
             "event_type": event_types.name_of(type(self.event)),
             "event": str(self.event.pk),
             "mail": str(self.mail.pk) if self.mail else None,
-            "old": self.old,
-            "new": self.new,
-            "version": self.version,
         }
+        change = {"old": self.old, "new": self.new, "version": self.version}
+        return item | change if self.version else item
 
     def send(self) -> list[Exception]:
         """Call all receivers; the exceptions of those that raised. Django logs each with its traceback."""
@@ -54,6 +49,12 @@ class Call(NamedTuple):
             arguments |= {"old": self.old, "new": self.new, "version": self.version}
         answers = getattr(signals, self.signal).send_robust(self.sender, **arguments)
         return [answer for _, answer in answers if isinstance(answer, Exception)]
+
+
+def wanted(told: Iterable[Call]) -> list[Call]:
+    """Those calls for which a receiver is connected in this process."""
+    listened = cache(lambda signal, sender: getattr(signals, signal).has_listeners(sender))
+    return [call for call in told if listened(call.signal, call.sender)]
 
 
 def load(using: str, items: Sequence[Mapping[str, Any]]) -> list[Call | None]:
@@ -76,7 +77,8 @@ def _call(item: Mapping[str, Any], events: Mapping[UUID, Any], mails: Mapping[UU
         return None
     if mail is not None:
         event.mail = mail
-    return Call(item["signal"], event, mail, item["old"], item["new"], item["version"])
+    change = (item["old"], item["new"], item["version"]) if "version" in item else ()
+    return Call(item["signal"], event, mail, *change)
 
 
 def _in_bulk(using: str, model: type[Model], keys: Iterable[str]) -> dict[UUID, Any]:

@@ -12,6 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db import connections
 from django.db.transaction import TransactionManagementError
 
 from cmc_webhooks import calls, durable, store, wire
@@ -19,6 +20,8 @@ from cmc_webhooks.models import PendingSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["Owed", "Swept", "is_time_to_heal", "owe", "send", "sweep"]
 
@@ -31,6 +34,7 @@ BUDGET_SECONDS = 2.0
 FIRST_PAUSE_MS = 30_000
 MAX_ATTEMPTS = 8
 
+SETTLE_SECONDS = 0.05
 HEAL_SECONDS = 60.0
 
 _healed_at = time.monotonic()
@@ -70,10 +74,25 @@ def owe(using: str, wanted: Sequence[calls.Call], *, leased: bool) -> list[Owed]
 
 
 def send(using: str, owed: Iterable[Owed]) -> None:
-    """Send the caller's rows, in order, outside any transaction; what exceeds the budget stays owed."""
-    deadline = time.monotonic() + BUDGET_SECONDS
-    for row, its_calls in owed:
-        _send_row(using, row, its_calls, deadline)
+    """Send the caller's rows, in order, outside any transaction; what exceeds the budget stays owed.
+
+    Rows that were sent are deleted together, twenty times a second: one statement where receivers are quick.
+    """
+    settled_at = time.monotonic()
+    deadline = settled_at + BUDGET_SECONDS
+    sent: list[PendingSignal] = []
+    try:
+        for row, its_calls in owed:
+            still_owed, _ = _send_row(using, row, its_calls, deadline)
+            if still_owed:
+                store.settle(using, row, still_owed)
+            else:
+                sent.append(row)
+            if time.monotonic() >= settled_at + SETTLE_SECONDS:
+                store.forget(using, sent)
+                sent, settled_at = [], time.monotonic()
+    finally:
+        store.forget(using, sent)
 
 
 def is_time_to_heal() -> bool:
@@ -113,13 +132,17 @@ def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
         store.settle(using, row, apart)
         return Swept()
     lease_ends = time.monotonic() + (LEASE_MS - LEASE_RESERVE_MS) / 1000
-    return _send_row(using, row, calls.load(using, row.items), min(deadline, lease_ends))
+    still_owed, swept = _send_row(using, row, calls.load(using, row.items), min(deadline, lease_ends))
+    store.settle(using, row, still_owed)
+    return swept
 
 
 def _send_row(
     using: str, row: PendingSignal, its_calls: Sequence[calls.Call | None], deadline: float
-) -> Swept:
-    """Send a row's calls until the deadline, then replace the row by what is still owed of it."""
+) -> tuple[list[PendingSignal], Swept]:
+    """Send a row's calls until the deadline; the rows for what is still owed of it, and what was done."""
+    connection = connections[using]
+    was_idle = durable.is_idle(connection)
     failures: list[Failure] = []
     sent = 0
     for item, call in zip(row.items, its_calls, strict=True):
@@ -128,26 +151,28 @@ def _send_row(
         sent += 1
         if call is None:
             failures.append((item, "DoesNotExist"))
-        elif errors := _errors_of(using, call):
+        elif errors := _errors_of(call, connection, was_idle=was_idle):
             failures.append((item, type(errors[0]).__name__))
-    unsent = row.items[sent:]
-    # Not reached is not tried: these go back free at once, as if they had not been claimed.
-    given_back = PendingSignal(
-        id=row.pk, items=unsent, available_at=_now_ms(), attempts=row.attempts - 1, last_error=row.last_error
-    )
-    owed = [given_back] if unsent else []
     singles = _singles(row, failures)
-    store.settle(using, row, owed + singles)
     dead = sum(single.state == PendingSignal.States.DEAD for single in singles)
-    return Swept(sent - len(failures), len(failures) - dead, dead)
+    return _given_back(row, sent) + singles, Swept(sent - len(failures), len(failures) - dead, dead)
 
 
-def _errors_of(using: str, call: calls.Call) -> list[Exception]:
+def _given_back(row: PendingSignal, sent: int) -> list[PendingSignal]:
+    """What was not reached is not tried: it goes back free at once, as if it had not been claimed."""
+    items, attempts = row.items[sent:], row.attempts - 1
+    if not items:
+        return []
+    again = PendingSignal(id=row.pk, items=items, available_at=_now_ms(), attempts=attempts)
+    again.last_error = row.last_error
+    return [again]
+
+
+def _errors_of(call: calls.Call, connection: BaseDatabaseWrapper, *, was_idle: bool) -> list[Exception]:
     """Call the receivers; what went wrong. A transaction that one of them left open is rolled back."""
-    was_idle = durable.is_idle(using)
     errors = call.send()
-    if was_idle and not durable.is_idle(using):
-        durable.abandon(using)
+    if was_idle and not durable.is_idle(connection):
+        durable.abandon(connection)
         logger.error("A receiver of %s left a transaction open: it is rolled back", call.signal)
         errors.append(TransactionManagementError(call.signal))
     return errors

@@ -85,9 +85,8 @@ def atomic(using: str) -> Iterator[None]:
         yield
 
 
-def is_idle(using: str) -> bool:
+def is_idle(connection: BaseDatabaseWrapper) -> bool:
     """Whether no transaction is open; one begun behind Django's back is seen on PostgreSQL and SQLite."""
-    connection = connections[using]
     raw: Any = connection.connection
     if connection.in_atomic_block or raw is None:
         return not connection.in_atomic_block
@@ -98,9 +97,8 @@ def is_idle(using: str) -> bool:
     return connection.autocommit
 
 
-def abandon(using: str) -> None:
+def abandon(connection: BaseDatabaseWrapper) -> None:
     """Roll back what others left open, by closing the connection; the next statement opens a new one."""
-    connection = connections[using]
     connection.in_atomic_block = False
     connection.atomic_blocks.clear()
     connection.close()

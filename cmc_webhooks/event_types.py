@@ -27,8 +27,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
 }
 
 RECORD_TYPES: Mapping[str, type[wire.Record]] = {name: kind.record for name, kind in EVENT_TYPES.items()}
+_NAMES: Mapping[type, str] = {kind.model: name for name, kind in EVENT_TYPES.items()}
 
 
 def name_of(model: type) -> str:
     """CMC's word for the events that `model` keeps."""
-    return next(name for name, kind in EVENT_TYPES.items() if kind.model is model)
+    return _NAMES[model]

@@ -126,7 +126,7 @@ def _calls(events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, st
 
 
 def _owe_signals(using: str, told: Iterable[calls.Call]) -> None:
-    wanted = [call for call in told if call.is_wanted]
+    wanted = calls.wanted(told)
     if not wanted:
         return
     owed = dispatch.owe(using, wanted, leased=not app_settings.is_deferred)

@@ -63,7 +63,7 @@ def _repair(using: str, mails: Iterable[Mail]) -> int:
                 if mail.status != old and deciding is not None:
                     told.append(calls.Call("status_changed", deciding, mail, old, mail.status, mail.version))
         store.update_mails(using, changed)
-        dispatch.owe(using, [call for call in told if call.is_wanted], leased=False)
+        dispatch.owe(using, calls.wanted(told), leased=False)
     return len(changed)
 
 

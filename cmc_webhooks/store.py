@@ -25,6 +25,7 @@ __all__ = [
     "MAX_OPEN_REJECTIONS",
     "alias",
     "claim",
+    "forget",
     "insert",
     "known_keys",
     "lock_mails",
@@ -138,6 +139,13 @@ def settle(using: str, sent: PendingSignal, owed: Sequence[PendingSignal]) -> bo
         if still_mine:
             insert(using, owed)
     return still_mine
+
+
+def forget(using: str, sent: Sequence[PendingSignal]) -> None:
+    """Delete rows of one lease whose signals were all sent, but for those that another took over."""
+    if sent:
+        keys, attempts = [row.pk for row in sent], sent[0].attempts
+        PendingSignal._default_manager.using(using).filter(pk__in=keys, attempts=attempts).delete()
 
 
 def resolve(using: str, rejected: RejectedEvent, moment: datetime) -> None:

@@ -162,11 +162,10 @@ class TestC30:
         raise OperationalError("the server closed the connection unexpectedly")
 
     @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DatabaseError])
-    @pytest.mark.parametrize("once", [False, True], ids=["for good", "once"])
-    def test_holds_at_whichever_statement_it_fails(self, open_hook, sent, error, once):
+    def test_holds_at_whichever_statement_it_fails(self, open_hook, sent, error):
         body = (CASES / "C30.json").read_bytes()
         for number in range(1, 30):
-            with connection.execute_wrapper(Away(error("gone"), number, once=once)):
+            with connection.execute_wrapper(Away(error("gone"), number)):
                 answer = open_hook.post(body)
             if answer.status_code == 200:
                 break
@@ -180,6 +179,17 @@ class TestC30:
         assert again.json() == {"new": 0, "repeated": 2, "rejected": 0}
         assert models.DeliveryEvent.objects.count() == 2
         assert len(sent.of("event_recorded")) == 2
+
+    @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DatabaseError])
+    def test_of_one_statement_is_passed_over_with_a_new_connection(self, open_hook, sent, error):
+        for number in range(1, 15):
+            with connection.execute_wrapper(Away(error("gone"), number, once=True)):
+                answer = open_hook.send("deliveries", delivery(f"<{number}@x>"), api_key=None)
+
+            assert answer.json() == {"new": 1, "repeated": 0, "rejected": 0}
+
+        assert models.DeliveryEvent.objects.count() == 14
+        assert len(sent.of("event_recorded")) == 14
 
     @pytest.mark.parametrize("event_type", ["deliveries", "bounces", "blocks", "opens"])
     def test_holds_for_every_type_and_for_what_is_rejected(self, open_hook, sent, event_type):

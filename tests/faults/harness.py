@@ -20,16 +20,17 @@ from typing import Any
 from django.db import connection
 
 from cmc_webhooks import dispatch, event_types, models, wire
-from tests.conftest import HOOK, bounce, delivery, notification
+from tests.conftest import API_KEY, HOOK, bounce, delivery, notification
 
 ROOT = Path(__file__).parents[2]
 FAULTS = int(os.environ.get("CMC_FAULTS") or 10)
 
 
 class Server:
-    """Gunicorn with two workers on the tests' database; can be killed as the kernel would do it."""
+    """Gunicorn on the tests' database; can be killed as the kernel would do it."""
 
-    def __init__(self, folder: Path, **database_settings: Any) -> None:
+    def __init__(self, folder: Path, workers: int = 2, **database_settings: Any) -> None:
+        self.workers = workers
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -52,7 +53,16 @@ class Server:
             self.process = subprocess.Popen(  # noqa: S603 - our own words
                 [
                     sys.executable,
-                    *("-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "2"),
+                    *(
+                        "-m",
+                        "gunicorn",
+                        "-w",
+                        str(self.workers),
+                        "-k",
+                        "gthread",
+                        "--threads",
+                        str(self.workers),
+                    ),
                     *("-b", f"127.0.0.1:{self.port}", "tests.faults.wsgi:application"),
                 ],
                 cwd=ROOT,
@@ -91,7 +101,8 @@ class Server:
 class Senders:
     """Threads that post notifications without end, and keep those that were answered."""
 
-    def __init__(self, port: int, number: int = 4, mails: int = 400) -> None:
+    def __init__(self, port: int, number: int = 4, mails: int = 400, key: str = API_KEY) -> None:
+        self.key = key
         self.answers: list[tuple[bytes, int]] = []
         self.failures = 0
         self._port, self._mails = port, mails
@@ -123,28 +134,27 @@ class Senders:
 
     def _send(self, seed: int) -> None:
         dice = random.Random(seed)  # noqa: S311 - the same dice each time
-        sent: list[bytes] = []
+        sent: list[tuple[str, list[dict[str, Any]]]] = []
         while not self._stop.is_set():
-            body = dice.choice(sent) if sent and dice.random() < 0.2 else self._body(dice)
-            sent.append(body)
+            event_type, events = dice.choice(sent) if sent and dice.random() < 0.2 else self._batch(dice)
+            sent.append((event_type, events))
+            body = notification(event_type, *events, api_key=self.key)
             try:
                 self.answers.append((body, request(self._port, "POST", body)))
             except (OSError, http.client.HTTPException):
                 self.failures += 1
                 time.sleep(0.01)
 
-    def _body(self, dice: random.Random) -> bytes:
+    def _batch(self, dice: random.Random) -> tuple[str, list[dict[str, Any]]]:
         number = next(self._counter)
         mails = [f"<m{dice.randrange(self._mails)}@example.com>" for _ in range(dice.randint(1, 25))]
         created = f"2023-01-25 14:{number // 60 % 60:02}:{number % 60:02}"
         if dice.random() < 0.2:
-            return notification(
-                "bounces", *(bounce(mail, created=created, status=str(dice.randint(1, 9))) for mail in mails)
-            )
+            return "bounces", [
+                bounce(mail, created=created, status=str(dice.randint(1, 9))) for mail in mails
+            ]
         words = ["queued", "deferred", "succeeded", "failed"]
-        return notification(
-            "deliveries", *(delivery(mail, created=created, status=dice.choice(words)) for mail in mails)
-        )
+        return "deliveries", [delivery(mail, created=created, status=dice.choice(words)) for mail in mails]
 
 
 def request(port: int, method: str, body: bytes) -> int:

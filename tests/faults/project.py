@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 from tests.settings import *  # noqa: F403 - the tests' project, in a process of its own
 
@@ -11,3 +12,5 @@ DATABASES = {"default": json.loads(os.environ["FAULTS_DATABASE"])}
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "cmc_webhooks", "tests.faults"]
 ROOT_URLCONF = "tests.bare_urls"
 MIDDLEWARE: list[str] = []
+if "FAULTS_KEYS" in os.environ:
+    CMC_WEBHOOKS_API_KEYS = json.loads(Path(os.environ["FAULTS_KEYS"]).read_text())
