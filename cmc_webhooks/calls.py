@@ -31,16 +31,11 @@ class Call(NamedTuple):
     def sender(self) -> type[Model]:
         return Mail if self.signal == "status_changed" else type(self.event)
 
-    def item(self) -> dict[str, Any]:
-        """What the outbox keeps of it, as JSON."""
-        item = {
-            "signal": self.signal,
-            "event_type": event_types.name_of(type(self.event)),
-            "event": str(self.event.pk),
-            "mail": str(self.mail.pk) if self.mail else None,
-        }
-        change = {"old": self.old, "new": self.new, "version": self.version}
-        return item | change if self.version else item
+    def item(self) -> list[Any]:
+        """What the outbox keeps of it, as JSON: short, see `PendingSignal.ITEM`."""
+        mail = self.mail.id.hex if self.mail else None
+        item = [self.signal, event_types.name_of(type(self.event)), self.event.id.hex, mail]
+        return [*item, self.old, self.new, self.version] if self.version else item
 
     def send(self) -> list[Exception]:
         """Call all receivers; the exceptions of those that raised. Django logs each with its traceback."""
@@ -57,17 +52,17 @@ def wanted(told: Iterable[Call]) -> list[Call]:
     return [call for call in told if listened(call.signal, call.sender)]
 
 
-def load(using: str, items: Sequence[Mapping[str, Any]]) -> list[Call | None]:
-    """The calls that `items` were made of, with rows as they are now; None where a row is gone.
+def load(using: str, facts: Sequence[Mapping[str, Any]]) -> list[Call | None]:
+    """The calls that `facts` (of `PendingSignal`) tell of, with rows as they are now; None where one is gone.
 
     One statement for the mails, and one for each kind of event.
     """
-    mails = _in_bulk(using, Mail, (item["mail"] for item in items if item["mail"]))
+    mails = _in_bulk(using, Mail, (item["mail"] for item in facts if item["mail"]))
     events = {
-        name: _in_bulk(using, kind.model, (item["event"] for item in items if item["event_type"] == name))
+        name: _in_bulk(using, kind.model, (item["event"] for item in facts if item["event_type"] == name))
         for name, kind in event_types.EVENT_TYPES.items()
     }
-    return [_call(item, events.get(item["event_type"], {}), mails) for item in items]
+    return [_call(item, events.get(item["event_type"], {}), mails) for item in facts]
 
 
 def _call(item: Mapping[str, Any], events: Mapping[UUID, Any], mails: Mapping[UUID, Mail]) -> Call | None:

@@ -39,7 +39,7 @@ HEAL_SECONDS = 60.0
 
 _healed_at = time.monotonic()
 
-Failure = tuple[dict[str, Any], str]
+Failure = tuple[list[Any], str]
 
 
 class Owed(NamedTuple):
@@ -69,7 +69,7 @@ def owe(using: str, wanted: Sequence[calls.Call], *, leased: bool) -> list[Owed]
         some = wanted[start : start + CALLS_PER_ROW]
         row = _row([call.item() for call in some], now, now + lease, sequence, attempts)
         owed.append(Owed(row, some))
-    store.insert(using, [row for row, _ in owed])
+    store.owe(using, [row for row, _ in owed])
     return owed
 
 
@@ -132,7 +132,7 @@ def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
         store.settle(using, row, apart)
         return Swept()
     lease_ends = time.monotonic() + (LEASE_MS - LEASE_RESERVE_MS) / 1000
-    still_owed, swept = _send_row(using, row, calls.load(using, row.items), min(deadline, lease_ends))
+    still_owed, swept = _send_row(using, row, calls.load(using, row.facts), min(deadline, lease_ends))
     store.settle(using, row, still_owed)
     return swept
 
@@ -192,9 +192,7 @@ def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSig
     return singles
 
 
-def _row(
-    items: list[dict[str, Any]], born: int, available_at: int, sequence: int, attempts: int
-) -> PendingSignal:
+def _row(items: list[list[Any]], born: int, available_at: int, sequence: int, attempts: int) -> PendingSignal:
     """A row whose key tells since when its signals are owed, whatever became of the rows before it."""
     return PendingSignal(
         id=wire.time_key(born, sequence), items=items, available_at=available_at, attempts=attempts

@@ -93,7 +93,8 @@ def is_idle(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "sqlite":
         return connection.autocommit and not raw.in_transaction
     if connection.vendor == "postgresql":
-        return connection.autocommit and raw.info.transaction_status == _POSTGRESQL_IDLE
+        driver = raw.pgconn if hasattr(raw, "pgconn") else raw.info  # psycopg 3, psycopg2
+        return connection.autocommit and driver.transaction_status == _POSTGRESQL_IDLE
     return connection.autocommit
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -15,7 +16,6 @@ from cmc_webhooks.status import BounceClass, State, bounce_class, merge
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
-    from uuid import UUID
 
 __all__ = [
     "BlockEvent",
@@ -275,9 +275,12 @@ class RejectedEvent(models.Model):
 class PendingSignal(models.Model):
     """Signal calls that are owed: written with the events, deleted when the receivers have returned.
 
-    `items` are up to 25 calls. `available_at` is the host's clock in milliseconds since 1970 (UTC): before
-    it, the row belongs to whoever leased it.
+    `items` are up to 25 calls, each a list by `ITEM` without the last three for `event_recorded`.
+    `available_at` is the host's clock in milliseconds since 1970 (UTC): before it, the row belongs to
+    whoever leased it.
     """
+
+    ITEM = ("signal", "event_type", "event", "mail", "old", "new", "version")
 
     class States(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -297,6 +300,14 @@ class PendingSignal(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.items)} × {self.state}"
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The calls with the names of `ITEM`, and their keys as people write them."""
+        facts = [dict(zip(self.ITEM, item, strict=False)) for item in self.items]
+        for fact in facts:
+            fact |= {name: str(UUID(fact[name])) for name in ("event", "mail") if fact.get(name)}
+        return facts
 
 
 def _shown(moment: datetime) -> str:

@@ -10,14 +10,14 @@ from django.dispatch import Signal
 
 __all__ = ["event_recorded", "status_changed"]
 
-event_recorded = Signal()
+event_recorded = Signal(use_caching=True)
 """An event was stored that was not known before.
 
 Sent with `sender` (DeliveryEvent, BounceEvent or BlockEvent), `event` (the stored row) and `mail` (its Mail;
 None for blocks).
 """
 
-status_changed = Signal()
+status_changed = Signal(use_caching=True)
 """The status of a mail became another one.
 
 Sent with `sender` (Mail), `mail`, `event` (the row that decided it), `old` ("" for a new mail), `new` (texts,

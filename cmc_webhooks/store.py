@@ -29,6 +29,7 @@ __all__ = [
     "insert",
     "known_keys",
     "lock_mails",
+    "owe",
     "reject",
     "resolve",
     "settle",
@@ -106,6 +107,28 @@ def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
         logger.warning("%d rejected events are open: no more are kept", MAX_OPEN_REJECTIONS)
         return
     _upsert(using, ordered, [_SAME_IN_REJECTIONS])
+
+
+def owe(using: str, pending: Sequence[PendingSignal]) -> None:
+    """Insert rows of the outbox. They come in key order.
+
+    Django sends such rows to PostgreSQL as arrays, where each quote of their JSON is escaped once more: with
+    200 signals that takes thrice the time of plain rows.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql" or not pending:
+        insert(using, pending)
+        return
+    fields: Sequence[Any] = PendingSignal._meta.concrete_fields
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    one = f"({', '.join(['%s'] * len(fields))})"
+    table = connection.ops.quote_name(PendingSignal._meta.db_table)
+    values = [
+        field.get_db_prep_save(getattr(row, field.attname), connection) for row in pending for field in fields
+    ]
+    with connection.cursor() as cursor:
+        rows = ", ".join([one] * len(pending))
+        cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {rows}", values)  # noqa: S608 - names only
 
 
 def claim(using: str, now_ms: int, lease_ms: int) -> PendingSignal | None:

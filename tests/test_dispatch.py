@@ -51,7 +51,7 @@ class TestOwe:
         dispatch.owe(USING, made, leased=True)
 
         rows = models.PendingSignal.objects.order_by("pk")
-        items = [item for row in rows for item in row.items]
+        items = [item for row in rows for item in row.facts]
         assert [len(row.items) for row in rows] == [25, 5]
         assert [item["event"] for item in items] == [str(call.event.pk) for call in made]
         assert {(row.attempts, row.state) for row in rows} == {(1, "pending")}
@@ -62,7 +62,7 @@ class TestOwe:
 
         dispatch.owe(USING, [change], leased=True)
 
-        assert models.PendingSignal.objects.get().items == [
+        assert models.PendingSignal.objects.get().facts == [
             {
                 "signal": "status_changed",
                 "event_type": "deliveries",
@@ -106,7 +106,7 @@ class TestSend:
 
         row = models.PendingSignal.objects.get()
         assert seen == [made[0].event, made[2].event]
-        assert [item["event"] for item in row.items] == [str(made[2].event.pk)]
+        assert [item["event"] for item in row.facts] == [str(made[2].event.pk)]
         assert (row.attempts, row.last_error, row.state) == (1, "ValueError", "pending")
         assert row.available_at >= before + dispatch.FIRST_PAUSE_MS
         assert [record.exc_info is not None for record in caplog.records] == [True]
@@ -122,7 +122,7 @@ class TestSend:
         rows = models.PendingSignal.objects.order_by("pk")
         assert len(sent) == 10
         assert [len(row.items) for row in rows] == [15, 15]
-        assert [item["event"] for row in rows for item in row.items] == [
+        assert [item["event"] for row in rows for item in row.facts] == [
             str(call.event.pk) for call in made[10:]
         ]
         assert {row.attempts for row in rows} == {0}
@@ -165,7 +165,7 @@ class TestSend:
         dispatch.send(USING, dispatch.owe(USING, made, leased=True))
 
         row = models.PendingSignal.objects.get()
-        assert [item["event"] for item in row.items] == [str(made[0].event.pk)]
+        assert [item["event"] for item in row.facts] == [str(made[0].event.pk)]
         assert row.last_error == "TransactionManagementError"
         assert set(models.Notification.objects.values_list("new", flat=True)) == {1}
         assert "left a transaction open" in caplog.text
@@ -254,7 +254,7 @@ class TestSweep:
         row = models.PendingSignal.objects.get()
         assert kills == dispatch.MAX_ATTEMPTS - 1  # the first attempt was another process's
         assert (row.state, row.last_error, len(row.items)) == ("dead", "Killed", 1)
-        assert row.items[0]["event"] == str(killer.event.pk)
+        assert row.facts[0]["event"] == str(killer.event.pk)
 
     def test_tries_a_failing_call_eight_times_with_doubling_pauses(self, receiver):
         receiver(signals.event_recorded, lambda **kwargs: 1 / 0)

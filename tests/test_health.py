@@ -24,9 +24,9 @@ class TestLook:
         assert now.problems(900) == []
 
     def test_counts_signals_not_rows(self):
-        factories.PendingSignalFactory(items=[{}] * 25)
-        factories.PendingSignalFactory(items=[{}] * 3)
-        factories.PendingSignalFactory(items=[{}], state="dead")
+        factories.PendingSignalFactory(items=[[]] * 25)
+        factories.PendingSignalFactory(items=[[]] * 3)
+        factories.PendingSignalFactory(items=[[]], state="dead")
         factories.RejectedEventFactory()
         factories.RejectedEventFactory(resolved_at=factories.START)
 

@@ -179,7 +179,7 @@ class History(RuleBasedStateMachine):
             for record in wire.read(wire.decode(notification(event_type, *some)), KINDS, 99).records
         }
         stored = [*models.DeliveryEvent.objects.all(), *models.BounceEvent.objects.all()]
-        owed = [item for row in models.PendingSignal.objects.all() for item in row.items]
+        owed = [item for row in models.PendingSignal.objects.all() for item in row.facts]
         assert {str(event.pk) for event in stored} == promised
         assert promised <= set(self.told) | {item["event"] for item in owed}
         if not self.may_repeat:

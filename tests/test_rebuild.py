@@ -78,7 +78,7 @@ class TestRebuild:
 
         rebuild.rebuild(USING, models.Mail.objects.all())
 
-        [item] = models.PendingSignal.objects.get().items
+        [item] = models.PendingSignal.objects.get().facts
         assert (item["signal"], item["old"], item["new"], item["version"]) == (
             "status_changed",
             "queued",

@@ -60,7 +60,7 @@ class TestRedeliver:
 
         owed = redeliver.redeliver(USING, chosen(), progress=done.append)
 
-        items = [item for row in models.PendingSignal.objects.all() for item in row.items]
+        items = [item for row in models.PendingSignal.objects.all() for item in row.facts]
         by_event = {}
         for item in items:
             by_event.setdefault(item["event"], []).append(item["signal"])

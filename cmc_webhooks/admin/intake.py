@@ -99,4 +99,4 @@ class PendingSignalAdmin(base.ReadOnlyAdmin):
 
     @admin.display(description=_("signals"))
     def whole_calls(self, pending: PendingSignal) -> SafeString:
-        return markup.json_text(pending.items)
+        return markup.json_text(pending.facts)

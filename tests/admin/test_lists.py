@@ -156,7 +156,7 @@ class TestColumns:
         assert str(2**62) in browser.open_list("pendingsignal").content.decode()
 
     def test_count_the_signals_of_a_row(self, browser):
-        factories.PendingSignalFactory(items=[{}, {}, {}], last_error="ValueError")
+        factories.PendingSignalFactory(items=[[], [], []], last_error="ValueError")
 
         page = browser.open_list("pendingsignal").content.decode()
 

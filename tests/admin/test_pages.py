@@ -197,7 +197,7 @@ class TestEscaping:
             "deliveries", delivery("<c52@x>", **evil), {**evil, "to": ["<script>alert(9)"]}, api_key=None
         )
         open_hook.send("blocks", {"email": "<script>alert(9)</script>", **evil}, api_key=None)
-        factories.PendingSignalFactory(items=[{"event": "<script>alert(9)"}], last_error="<img src=x>")
+        factories.PendingSignalFactory(items=[["<script>alert(9)"]], last_error="<img src=x>")
         models.Notification.objects.update(server_composition="<script>alert(9)</script>")
 
         pages = [browser.open_list(name) for name in NAMES]

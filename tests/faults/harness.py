@@ -193,7 +193,7 @@ def check(server: Server, acknowledged: list[bytes]) -> dict[str, int]:
         for key in model.objects.values_list("pk", flat=True)
     }
     promised = set().union(*(keys_in(body) for body in acknowledged))
-    owed = [item for row in models.PendingSignal.objects.all() for item in row.items]
+    owed = [item for row in models.PendingSignal.objects.all() for item in row.facts]
     told = {line.split()[1] for line in server.noted() if line.startswith("event ")}
     owed_events = {item["event"] for item in owed if item["signal"] == "event_recorded"}
 

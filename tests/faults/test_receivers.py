@@ -82,7 +82,7 @@ class TestReceiver:
         told = {line.split()[1] for line in server.noted() if line.startswith("event ")}
         changes = [line for line in server.noted() if line.startswith("change ")]
         (dead,) = models.PendingSignal.objects.all()
-        (item,) = dead.items
+        (item,) = dead.facts
         print(f"\na receiver killed {deaths} sweeps, then its signal was dead")
         assert (item["signal"], dead.state) == ("event_recorded", "dead")
         assert models.DeliveryEvent.objects.get(pk=item["event"]).mail.subject == "kill"

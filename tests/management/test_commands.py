@@ -188,7 +188,7 @@ class TestCmcStatus:
         assert "last notification  2023-01-25T05:00:" in printed
 
     def test_exits_with_1_and_says_why(self):
-        factories.PendingSignalFactory(items=[{}], state="dead")
+        factories.PendingSignalFactory(items=[[]], state="dead")
 
         text, code = run("cmc_status")
         as_json, json_code = run("cmc_status", "--json")
@@ -198,7 +198,7 @@ class TestCmcStatus:
         assert json.loads(as_json)["problems"] == ["1 signals are dead: see Pending signals in the admin"]
 
     def test_lets_the_operator_say_how_long_is_too_long(self):
-        factories.PendingSignalFactory(items=[{}])
+        factories.PendingSignalFactory(items=[[]])
 
         assert run("cmc_status")[1] == 1
         assert run("cmc_status", "--max-age", "1e12")[1] == 0
