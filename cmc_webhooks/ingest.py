@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from cmc_webhooks import batch, calls, dispatch, durable, event_types, store, wire
+from cmc_webhooks import batch, calls, counts, dispatch, durable, event_types, store, upkeep, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.models import MailEvent
 
@@ -86,10 +86,11 @@ def _record(using: str, ready: batch.Batch) -> Receipt:
     events = ready.events(new, mails, notification.pk)
     store.insert(using, [notification])
     store.insert(using, events)
-    old_statuses = _merge(events)
+    old_statuses, moves = _merge(events)
     store.update_mails(using, {event.mail_id: event.mail for event in _of_mails(events)}.values())
     store.reject(using, ready.rejected_events())
     _owe_signals(using, _calls(events, old_statuses))
+    store.count(using, counts.parts(moves, datetime.now(UTC)))
     return Receipt(notification.new, notification.repeated, notification.rejected)
 
 
@@ -97,19 +98,20 @@ def _known(using: str, ready: batch.Batch) -> set[UUID]:
     return store.known_keys(using, ready.model, ready.records) if ready.model and ready.records else set()
 
 
-def _merge(events: Sequence[MailEvent | BlockEvent]) -> dict[UUID, str]:
-    """Merge new events into their mails; the status before, by mail, where it became another."""
+def _merge(events: Sequence[MailEvent | BlockEvent]) -> tuple[dict[UUID, str], counts.Moves]:
+    """Merge new events into their mails; the statuses before, where they changed, and the moves of counts."""
     of_mail: defaultdict[UUID, list[MailEvent]] = defaultdict(list)
     for event in _of_mails(events):
         of_mail[event.mail_id].append(event)
-    old_statuses = {}
+    old_statuses, moves = {}, counts.Moves()
     for key, its_events in of_mail.items():
         mail: Mail = its_events[0].mail
-        old = mail.status
+        old, before = mail.status, counts.cell(mail)
         mail.merge(its_events)
+        moves.move(before, counts.cell(mail))
         if mail.status != old:
             old_statuses[key] = old
-    return old_statuses
+    return old_statuses, moves
 
 
 def _calls(events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]) -> Iterator[calls.Call]:
@@ -157,12 +159,12 @@ def _heal(using: str) -> None:
 
 
 def see_to_owed(using: str) -> None:
-    """Send what is owed and due, for two seconds at most; in the deferred mode wake a worker that does."""
+    """See to what is owed, for two seconds at most; in the deferred mode wake a worker that does."""
     try:
         if app_settings.is_deferred:
             _wake_worker()
         else:
-            dispatch.sweep(using, seconds=dispatch.BUDGET_SECONDS)
+            upkeep.run(using, seconds=dispatch.BUDGET_SECONDS)
     except Exception:  # what was asked for is stored: whatever fails here must not be the answer to it
         logger.exception("What is owed could not be looked at")
 

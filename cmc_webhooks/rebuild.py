@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cmc_webhooks import calls, dispatch, durable, selection, status, store
+from cmc_webhooks import calls, counts, dispatch, durable, selection, status, store
 from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail, MailEvent
 
 if TYPE_CHECKING:
@@ -55,15 +56,18 @@ def _repair(using: str, mails: Iterable[Mail]) -> int:
         events = _events(using, locked)
         changed = []
         told = []
+        moves = counts.Moves()
         for mail in locked:
-            old = mail.status
+            old, before = mail.status, counts.cell(mail)
             if _remerge(mail, events[mail.pk]):
                 changed.append(mail)
+                moves.move(before, counts.cell(mail))
                 deciding = next((e for e in events[mail.pk] if e.pk == mail.state.deciding_key), None)
                 if mail.status != old and deciding is not None:
                     told.append(calls.Call("status_changed", deciding, mail, old, mail.status, mail.version))
         store.update_mails(using, changed)
         dispatch.owe(using, calls.wanted(told), leased=False)
+        store.count(using, counts.parts(moves, datetime.now(UTC)))
     return len(changed)
 
 

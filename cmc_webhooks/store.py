@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, router
 
 from cmc_webhooks import durable
-from cmc_webhooks.models import Mail, PendingSignal, RejectedEvent
+from cmc_webhooks.models import DomainCount, Mail, MailCount, PendingSignal, RejectedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -25,14 +25,17 @@ __all__ = [
     "MAX_OPEN_REJECTIONS",
     "alias",
     "claim",
+    "count",
     "forget",
     "insert",
     "known_keys",
     "lock_mails",
     "owe",
     "reject",
+    "replace_domain_counts",
     "resolve",
     "settle",
+    "take_domain_counts",
     "update_mails",
 ]
 
@@ -115,20 +118,23 @@ def owe(using: str, pending: Sequence[PendingSignal]) -> None:
     Django sends such rows to PostgreSQL as arrays, where each quote of their JSON is escaped once more: with
     200 signals that takes thrice the time of plain rows.
     """
-    connection = connections[using]
-    if connection.vendor != "postgresql" or not pending:
+    if connections[using].vendor == "postgresql":
+        _insert_plainly(using, pending)
+    else:
         insert(using, pending)
-        return
-    fields: Sequence[Any] = PendingSignal._meta.concrete_fields
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    one = f"({', '.join(['%s'] * len(fields))})"
-    table = connection.ops.quote_name(PendingSignal._meta.db_table)
-    values = [
-        field.get_db_prep_save(getattr(row, field.attname), connection) for row in pending for field in fields
-    ]
-    with connection.cursor() as cursor:
-        rows = ", ".join([one] * len(pending))
-        cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {rows}", values)  # noqa: S608 - names only
+
+
+def count(using: str, parts: Iterable[MailCount]) -> None:
+    """Add these parts to the stored counts, in key order; last in a transaction, since rivals wait."""
+    if connections[using].vendor == "mysql":
+        then = "ON DUPLICATE KEY UPDATE number = number + VALUES(number), changed_at = VALUES(changed_at)"
+    else:
+        stored = connections[using].ops.quote_name(MailCount._meta.db_table)
+        then = (
+            f"ON CONFLICT (id) DO UPDATE SET number = {stored}.number + EXCLUDED.number,"
+            " changed_at = EXCLUDED.changed_at"
+        )
+    _insert_plainly(using, _by_key(parts), then)
 
 
 def claim(using: str, now_ms: int, lease_ms: int) -> PendingSignal | None:
@@ -171,9 +177,48 @@ def forget(using: str, sent: Sequence[PendingSignal]) -> None:
         PendingSignal._default_manager.using(using).filter(pk__in=keys, attempts=attempts).delete()
 
 
+def take_domain_counts(using: str, mark: DomainCount, rolled_up_at: datetime | None) -> bool:
+    """Lock a day's domain counts for their replacement; False if they are no longer as of `rolled_up_at`."""
+    stored = DomainCount._default_manager.using(using)
+    if rolled_up_at is None:
+        if stored.filter(pk=mark.pk).exists():
+            return False
+        insert(using, [mark])
+        return True
+    mine = stored.filter(pk=mark.pk, rolled_up_at=rolled_up_at)
+    return bool(mine.update(rolled_up_at=mark.rolled_up_at))
+
+
+def replace_domain_counts(using: str, domains: Sequence[DomainCount]) -> None:
+    """Put these rows, all of one day and composition, in the place of those there are."""
+    keys = [row.pk for row in domains]
+    stored = DomainCount._default_manager.using(using)
+    first = domains[0]
+    stored.filter(day=first.day, server_composition=first.server_composition).exclude(pk__in=keys).delete()
+    _upsert(using, _by_key(domains), ("mails", "succeeded", "failed", "bounced", "latencies", "rolled_up_at"))
+
+
 def resolve(using: str, rejected: RejectedEvent, moment: datetime) -> None:
     """Note that a rejected event was read and stored after all."""
     RejectedEvent._default_manager.using(using).filter(pk=rejected.pk).update(resolved_at=moment)
+
+
+def _insert_plainly(using: str, rows: Sequence[Model], then: str = "") -> None:
+    """One INSERT of these rows of one model as they are; `then` is what follows its values."""
+    if not rows:
+        return
+    connection = connections[using]
+    meta = rows[0]._meta
+    fields: Sequence[Any] = meta.concrete_fields
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    values = [
+        field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields
+    ]
+    sql = f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES {places} {then}"  # noqa: S608 - names only
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
 
 
 def _by_key(rows: Iterable[Any]) -> list[Any]:

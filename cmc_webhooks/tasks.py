@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import django
 
-from cmc_webhooks import dispatch, store
+from cmc_webhooks import store, upkeep
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
@@ -20,5 +20,5 @@ __all__ = ["send_owed_signals"]
 
 @task
 def send_owed_signals() -> dict[str, int]:
-    """Send every signal that is owed and due; how many were sent, failed and died."""
-    return dispatch.sweep(store.alias())._asdict()
+    """Send every signal that is owed and due, and roll up counts; how many were sent, failed and died."""
+    return upkeep.run(store.alias())._asdict()

@@ -104,4 +104,7 @@ class TestApp:
             DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         )
 
-        assert printed.splitlines()[1] == "cmc_webhooks_mail events_mail mail_mail webhooks_mail"
+        assert (
+            printed.splitlines()[1]
+            == "cmc_webhooks_mail cmc_webhooks_mailcount events_mail mail_mail webhooks_mail"
+        )

@@ -22,6 +22,7 @@ from cmc_webhooks import (
     retry,
     selection,
     signals,
+    statistics,
     store,
     wire,
 )
@@ -69,7 +70,8 @@ class History(RuleBasedStateMachine):
         super().__init__()
         for model in (models.PendingSignal, models.DeliveryEvent, models.BounceEvent, models.Mail):
             model.objects.all().delete()
-        models.RejectedEvent.objects.all().delete()
+        for model in (models.RejectedEvent, models.MailCount, models.DomainCount):
+            model.objects.all().delete()
         self.acknowledged: list[tuple[str, list[object]]] = []
         self.told: Counter[str] = Counter()
         self.changes: set[tuple[str, int]] = set()
@@ -192,6 +194,7 @@ class History(RuleBasedStateMachine):
             }
             assert versions == set(range(1, mail.version + 1))
         assert rebuild.rebuild(USING, models.Mail.objects.all(), check=True).different == 0
+        assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
 
 
 KINDS = {"deliveries": wire.DeliveryRecord, "bounces": wire.BounceRecord}

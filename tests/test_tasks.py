@@ -49,7 +49,7 @@ class TestSendOwedSignals:
     def test_tells_what_it_did(self, hook, hints, sent):
         hook.send("deliveries", delivery())
 
-        result = tasks.dispatch.sweep("default")._asdict()
+        result = tasks.upkeep.run("default")._asdict()
 
         assert result == {"sent": 2, "failed": 0, "dead": 0}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
+    count_key,
     event_key,
     key_at,
     key_ms,
@@ -56,6 +57,7 @@ __all__ = [
     "UnsupportedCharset",
     "bare_message_id",
     "clean",
+    "count_key",
     "decode",
     "decode_fields",
     "domain_of",

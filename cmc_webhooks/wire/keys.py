@@ -61,6 +61,12 @@ def rejection_key(event_type: str, server_composition: str, raw: str) -> UUID:
     return _uuid8(_hash(_canonical(["rejected", event_type, server_composition, raw]), 15))
 
 
+def count_key(*parts: str) -> UUID:
+    """The key of a row of counts: a hash of what it counts."""
+    form = _canonical(["count", *parts])
+    return _uuid8(_hash(form, 2 * _HALF // 8))
+
+
 def time_key(ms: int, sequence: int = 0) -> UUID:
     """A new key of ours: `ms` since 1970, a place among those of one moment (below 4096), then chance."""
     return _uuid8(ms << _HASH_BITS | sequence << _HALF | randbits(_HALF))

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import connection
 
-from cmc_webhooks import dispatch, event_types, models, wire
+from cmc_webhooks import dispatch, event_types, models, statistics, wire
 from tests.conftest import API_KEY, HOOK, bounce, delivery, notification
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +205,8 @@ def check(server: Server, acknowledged: list[bytes]) -> dict[str, int]:
     changes |= {(item["mail"], str(item["version"])) for item in owed if item["signal"] == "status_changed"}
     for mail in models.Mail.objects.all():
         assert all((str(mail.pk), str(version)) in changes for version in range(1, mail.version + 1))
+
+    assert statistics.recount("default", statistics.days("default"), check=True).wrong == 0, "counts"
 
     models.PendingSignal.objects.update(available_at=0)
     dispatch.sweep("default")

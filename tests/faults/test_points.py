@@ -26,12 +26,13 @@ POINTS = {
     "after the merge": ("store.update_mails", "after", 1),
     "after the rejections": ("store.reject", "after", 1),
     "after the outbox": ("dispatch.owe", "after", 1),
+    "after the counts": ("store.count", "after", 1),
     "after the commit": ("dispatch.send", "before", 1),
     "before receiver 1": ("calls.Call.send", "before", 1),
     "after receiver 1 of 25": ("calls.Call.send", "after", 1),
     "after receiver 25": ("calls.Call.send", "after", 25),
-    "before a row is deleted": ("store.settle", "before", 1),
-    "after a row is deleted": ("store.settle", "after", 1),
+    "before the rows are deleted": ("store.forget", "before", 1),
+    "after the rows are deleted": ("store.forget", "after", 1),
     "after the answer is made": ("ingest._heal", "after", 1),
 }
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from django.db import connection
+from django.db.backends.signals import connection_created
 
 from cmc_webhooks import models
 from tests.conftest import delivery, notification
@@ -61,14 +62,21 @@ class TestEightProcesses:
 class TestFullDisk:
     def test_is_told_and_completed_when_there_is_room(self, hook):
         with connection.cursor() as cursor:
+            cursor.execute("VACUUM")  # no page that was freed by an earlier test is left to fill
             cursor.execute("PRAGMA page_count")
             pages = cursor.fetchone()[0]
-            cursor.execute(f"PRAGMA max_page_count = {pages + 5}")
+
+        def limit(connection, **kwargs):
+            connection.cursor().execute(f"PRAGMA max_page_count = {pages + 5}")
+
+        limit(connection)
+        connection_created.connect(limit)
         events = [delivery(f"<{number}@x>", reason="x" * 2000) for number in range(100)]
         try:
             full = hook.post(notification("deliveries", *events))
             stored_then = models.Mail.objects.count(), models.DeliveryEvent.objects.count()
         finally:
+            connection_created.disconnect(limit)
             with connection.cursor() as cursor:
                 cursor.execute("PRAGMA max_page_count = 1073741823")
         roomy = hook.post(notification("deliveries", *events))

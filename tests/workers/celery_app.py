@@ -15,9 +15,9 @@ app.conf.task_default_queue = os.environ.get("WORKER_QUEUE", "cmc_webhooks_tests
 
 @app.task
 def send_owed_signals():
-    from cmc_webhooks import dispatch, store
+    from cmc_webhooks import store, upkeep
 
-    return dispatch.sweep(store.alias())._asdict()
+    return upkeep.run(store.alias())._asdict()
 
 
 def wake_up():

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 from django.db import close_old_connections
 
-from cmc_webhooks import dispatch, durable, store
+from cmc_webhooks import durable, store, upkeep
 
 
 class Command(BaseCommand):
@@ -25,13 +25,13 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
             try:
-                swept = dispatch.sweep(store.alias(), stopped=stop.is_set)
+                swept = upkeep.run(store.alias(), stopped=stop.is_set)
             except durable.Unavailable as error:
                 if once:
                     raise
                 self.stderr.write(f"The database gave way ({error}), going on in {interval} s")
             else:
-                if once or swept != dispatch.Swept():
+                if once or any(swept):
                     self.stdout.write("sent {sent}, failed {failed}, dead {dead}".format(**swept._asdict()))
             if once:
                 return

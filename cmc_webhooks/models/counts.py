@@ -1,0 +1,62 @@
+"""Counts that are kept beside the mails, so that no page has to count them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+__all__ = ["DomainCount", "MailCount"]
+
+
+class MailCount(models.Model):
+    """How many mails of one day and composition stand at one status, as a part of the sum over all shards.
+
+    Moved in the transaction that moves the mails. `day` is that of `Mail.created_at` in the project's
+    TIME_ZONE; `bounce_class` is that of the winning bounce, "" if there is none. A writer takes any shard, so
+    that writers do not wait for each other; one part alone may be negative.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    day = models.DateField(_("day"))
+    server_composition = models.CharField(_("server composition"), max_length=255)
+    status = models.CharField(_("status"), max_length=32)
+    bounce_class = models.CharField(_("bounce class"), max_length=16)
+    shard = models.PositiveSmallIntegerField(_("shard"))
+    number = models.BigIntegerField(_("number"))
+    changed_at = models.DateTimeField(_("changed at"))
+
+    class Meta:
+        verbose_name = _("mail count")
+        verbose_name_plural = _("mail counts")
+        indexes = [models.Index(fields=["day"], name="cmc_count_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.status} {self.number}"
+
+
+class DomainCount(models.Model):
+    """The mails of one day and composition to one recipient domain; rolled up from the mails by the sweep.
+
+    The domains with most mails have a row each, all others share the row with domain "", which is always
+    there and tells with `rolled_up_at` as of when the day is. `latencies` are numbers of mails by the time
+    from their first event to `succeeded`, see `latency.EDGES`.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    day = models.DateField(_("day"))
+    server_composition = models.CharField(_("server composition"), max_length=255)
+    domain = models.CharField(_("domain"), max_length=255)
+    mails = models.PositiveBigIntegerField(_("mails"))
+    succeeded = models.PositiveBigIntegerField(_("succeeded"))
+    failed = models.PositiveBigIntegerField(_("failed"))
+    bounced = models.PositiveBigIntegerField(_("bounced"))
+    latencies = models.JSONField(_("latencies"), default=list)
+    rolled_up_at = models.DateTimeField(_("as of"))
+
+    class Meta:
+        verbose_name = _("domain count")
+        verbose_name_plural = _("domain counts")
+        indexes = [models.Index(fields=["day"], name="cmc_domain_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.domain} {self.mails}"

@@ -1,0 +1,54 @@
+"""What came in: each POST as counts, and what of it could not be stored."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from cmc_webhooks.models.words import shown
+
+__all__ = ["Notification", "RejectedEvent"]
+
+
+class Notification(models.Model):
+    """One POST that was answered 200, as counts: no body, no header, no key. Keys are ours, time first."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    received_at = models.DateTimeField(_("received at"))
+    event_type = models.CharField(_("event type"), max_length=64)
+    server_composition = models.CharField(_("server composition"), max_length=255)
+    new = models.PositiveIntegerField(_("new"))
+    repeated = models.PositiveIntegerField(_("repeated"))
+    rejected = models.PositiveIntegerField(_("rejected"))
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+
+    def __str__(self) -> str:
+        return f"{self.event_type}, {shown(self.received_at)}"
+
+
+class RejectedEvent(models.Model):
+    """One event that could not be stored, kept as text so that a later version can read it.
+
+    `error` names its place, such as `event.deliveries[3]`; `position` is the number in it.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    event_type = models.CharField(_("event type"), max_length=64)
+    server_composition = models.CharField(_("server composition"), max_length=255)
+    received_at = models.DateTimeField(_("received at"))
+    position = models.PositiveIntegerField(_("position"))
+    raw = models.TextField(_("as sent"))
+    error = models.TextField(_("error"))
+    resolved_at = models.DateTimeField(_("resolved at"), null=True)
+
+    class Meta:
+        verbose_name = _("rejected event")
+        verbose_name_plural = _("rejected events")
+        permissions = [("retry_rejectedevent", _("Can read a rejected event again"))]
+        indexes = [models.Index(fields=["resolved_at"], name="cmc_rejected_resolved")]
+
+    def __str__(self) -> str:
+        return self.error

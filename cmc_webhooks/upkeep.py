@@ -1,0 +1,34 @@
+"""What has to be seen to from time to time: signals that are owed, counts that are rolled up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cmc_webhooks import dispatch, durable, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False
+) -> dispatch.Swept:
+    """Send what is owed and due, then roll up what changed; any number of processes may do so.
+
+    `seconds` bounds each of the two; what is left is for the next time.
+
+    Raises:
+        durable.Unavailable: the database gave way.
+    """
+    swept = dispatch.sweep(using, seconds=seconds, stopped=stopped)
+    if not stopped():
+        try:
+            statistics.roll_up(using, seconds=seconds)
+        except durable.Unstorable:
+            logger.exception("The counts could not be rolled up")
+    return swept
