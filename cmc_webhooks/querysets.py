@@ -32,6 +32,10 @@ class MailQuerySet(models.QuerySet[Any]):
         """The mails to one address, in any spelling, with or without a display name."""
         return self.filter(_to_address(self, address))
 
+    def for_domain(self, domain: str) -> Self:
+        """The mails to one domain, without its @ and in any letter case."""
+        return exactly(self, "domain", domain.lower()[:255])
+
 
 class EventQuerySet(models.QuerySet[Any]):
     """Events by time."""

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils.log import AdminEmailHandler
 
-from cmc_webhooks import signals
+from cmc_webhooks import dispatch, signals
 
 HOOK = "/cmc/webhook"
 API_KEY = "s3cret-value-for-tests"
@@ -103,6 +103,12 @@ class Sent(list[tuple[str, Any, dict[str, Any]]]):
 
     def of(self, name: str) -> list[dict[str, Any]]:
         return [arguments for each, _, arguments in self if each == name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_healing() -> None:
+    """A test that runs a minute after the last sweep of its process is none in which a sweep is expected."""
+    dispatch._healed_at = float("inf")
 
 
 @pytest.fixture

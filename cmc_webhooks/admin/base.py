@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_permission_codename
-from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.http import HttpResponseBadRequest
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
 from cmc_webhooks import durable
-from cmc_webhooks.admin import markup
+from cmc_webhooks.admin import export, lists, markup
 from cmc_webhooks.models import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
+    from django.contrib.admin.views.main import ChangeList
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
     from django_stubs_ext import StrOrPromise
 
     ModelAdmin = admin.ModelAdmin[Any]
@@ -26,21 +37,12 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
-class NewestFirst(ChangeList):
-    """A list in the order its admin gives, whatever a browser asks for: others would sort the whole table."""
+class Tool(NamedTuple):
+    """A button above a list."""
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        return list(self.model_admin.get_ordering(request))
-
-    def get_queryset(
-        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
-    ) -> QuerySet[Any]:
-        return super().get_queryset(request, exclude_parameters).defer(*self._deferred())
-
-    def _deferred(self) -> tuple[str, ...]:
-        admin: Any = self.model_admin
-        deferred: tuple[str, ...] = admin.list_defer
-        return deferred
+    label: StrOrPromise
+    url: str
+    is_post: bool = False
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -54,7 +56,10 @@ class ReadOnlyAdmin(ModelAdmin):
     """Columns that a list does not show and that may be long."""
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("cmc_webhooks/admin.css",)}
+        css: ClassVar[dict[str, tuple[str, ...]]] = {
+            "all": ("cmc_webhooks/admin.css", "cmc_webhooks/overview.css")
+        }
+        js: ClassVar[tuple[str, ...]] = ("cmc_webhooks/admin.js",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -75,18 +80,79 @@ class ReadOnlyAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Actions commit what they store themselves."""
+        context = {"tools": self.tools(request), **(extra_context or {})}
         try:
-            return super().changelist_view(request, extra_context)
+            answer: HttpResponse = super().changelist_view(request, context)
         except ValidationError:  # a chosen row's key is none
             raise SuspiciousOperation("no key of a row") from None
+        if isinstance(answer, TemplateResponse) and answer.context_data is not None:
+            answer.context_data["meaning"] = getattr(request, "cmc_meaning", None)
+        return answer
+
+    def tools(self, request: HttpRequest) -> list[Tool]:
+        """The buttons above the list."""
+        return []
+
+    def within_reach(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> tuple[QuerySet[Any], StrOrPromise | None]:
+        """The rows that a page may look through, and what to say of the others."""
+        return queryset, None
+
+    def total(self, request: HttpRequest, changelist: lists.KeysetList) -> str | None:
+        """How many rows the list has in all, for people; None where that is not known cheaply."""
+        return lists.capped(changelist.queryset) if changelist.query else None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return NewestFirst
+        return lists.KeysetList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """The filters beside the list and nothing else: Django would allow `?reason__contains=`."""
         filters: Iterable[Any] = self.list_filter
-        return any(getattr(each, "parameter_name", None) == lookup for each in filters)
+        return any(
+            lookup in (getattr(each, "parameter_name", None), *getattr(each, "range_parameters", ()))
+            for each in filters
+        )
+
+
+class ExportingAdmin(ReadOnlyAdmin):
+    """Lists whose filtered rows can be had as CSV, with a permission of its own."""
+
+    def get_urls(self) -> list[Any]:
+        info = self.opts.app_label, self.opts.model_name
+        view = self.admin_site.admin_view(require_POST(self.export_view))
+        return [path("export/", view, name="{}_{}_export".format(*info)), *super().get_urls()]
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and request.user.has_perm("cmc_webhooks.export_csv")
+
+    def tools(self, request: HttpRequest) -> list[Tool]:
+        if not self.has_export_permission(request):
+            return []
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_export"
+        url = reverse(view, current_app=self.admin_site.name)
+        query = request.GET.urlencode()
+        return [Tool(_("Export as CSV"), f"{url}?{query}" if query else url, is_post=True)]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Stream what the list with these filters holds, all pages of it."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        try:
+            changelist: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseBadRequest("no such filter", content_type="text/plain")
+        filters = ", ".join(sorted(request.GET)) or "-"
+        content_type = ContentType.objects.get_for_model(self.model)
+        LogEntry.objects.create(
+            user_id=str(request.user.pk),
+            content_type=content_type,
+            object_repr=str(self.opts.verbose_name_plural)[:200],
+            action_flag=CHANGE,
+            change_message=gettext("Exported as CSV, filtered by: %s") % filters,
+        )
+        read = partial(changelist.read, request, export.ROWS_AT_ONCE)
+        return export.response(self.model, read, str(self.opts.model_name))
 
 
 def moment_of(model: type[Model], name: str) -> Any:

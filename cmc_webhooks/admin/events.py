@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import wire
+from cmc_webhooks import rows, wire
 from cmc_webhooks.admin import base, filters, markup, search, words
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification
 from cmc_webhooks.querysets import ADDRESS_LENGTH
 from cmc_webhooks.status import BOUNCED
 
+DAYS_OF_FILTERS = 31
+
 if TYPE_CHECKING:
+    from datetime import date
+
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
 
-class EventAdmin(base.ReadOnlyAdmin):
+class BroughtBy(base.ReadOnlyAdmin):
     """What all kinds of events show of themselves."""
 
     ordering = ("-id",)
@@ -33,12 +39,12 @@ class EventAdmin(base.ReadOnlyAdmin):
         return markup.link(self.admin_site, Notification, event.notification_id, event.notification_id)
 
 
-class MailEventAdmin(EventAdmin):
+class MailEventAdmin(BroughtBy, base.ExportingAdmin):
     """What deliveries and bounces share."""
 
     list_select_related = ("mail",)
     search_fields = search.SEARCH_FIELDS
-    search_help_text = _("A whole message id, a whole address, or a whole API data value.")
+    search_help_text = search.HELP
 
     @admin.display(description=_("recipient"))
     def mail_of(self, event: Any) -> SafeString:
@@ -72,8 +78,36 @@ class MailEventAdmin(EventAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        meant = search.mails_meant(Mail.objects.using(queryset.db), search_term)
-        return (queryset if meant is None else queryset.filter(mail__in=meant)), False
+        days = filters.OccurredFilter.days_meant(request.GET)
+        meaning = search.understand(Mail.objects.using(queryset.db), search_term, days)
+        request.cmc_meaning = meaning  # type: ignore[attr-defined] # for the page, which says so
+        return (queryset if meaning is None else queryset.filter(mail__in=meaning.mails.values("pk"))), False
+
+    def within_reach(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> tuple[QuerySet[Any], StrOrPromise | None]:
+        """A status or a class has no index: it is looked for within 31 days, by default the latest."""
+        asked = {name for name, value in request.GET.items() if value}
+        days = filters.OccurredFilter.days_meant(request.GET)
+        if not asked & {"status", "bounce_class"} or "q" in asked or days.are_at_most(DAYS_OF_FILTERS):
+            return queryset, None
+        last = days.last or self._last_day(queryset)
+        days = filters.Days(last - timedelta(days=DAYS_OF_FILTERS - 1), last)
+        notice = _(
+            "Filtered events are those of 31 days, here %(first)s to %(last)s; choose others beside the list."
+        )
+        return (
+            queryset.occurred_between(*days.bounds()),  # type: ignore[attr-defined] # ours
+            notice % {"first": days.first, "last": days.last},
+        )
+
+    def _last_day(self, queryset: QuerySet[Any]) -> date:
+        """The day of the latest event, those with a clock far ahead left out."""
+        ahead = datetime.now(UTC) + timedelta(days=2)
+        events = self.model._default_manager.using(queryset.db).filter(pk__lt=wire.key_at(ahead))
+        latest = events.order_by("-pk").values_list("occurred_at", flat=True).first()
+        zone = timezone.get_default_timezone()
+        return rows.aware(latest).astimezone(zone).date() if latest else filters.today()
 
 
 @admin.register(DeliveryEvent)
@@ -113,7 +147,7 @@ class BounceEventAdmin(MailEventAdmin):
 
 
 @admin.register(BlockEvent)
-class BlockEventAdmin(EventAdmin):
+class BlockEventAdmin(BroughtBy):
     list_display = ("occurred", "short_address", "why", "occurrences")
     list_filter = (filters.BounceClassFilter,)
     list_defer = ("raw",)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import event_types, wire
+from cmc_webhooks import event_types, keyset, rows, statistics, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
 from cmc_webhooks.models import PendingSignal
 from cmc_webhooks.querysets import exactly
 from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass, DeliveryStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from uuid import UUID
 
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
@@ -57,7 +58,7 @@ class WordFilter(ChoiceFilter):
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         if value in self.words:
-            return queryset.filter(**{self.column: value})
+            return exactly(queryset, self.column, value)
         return queryset.exclude(**{f"{self.column}__in": list(self.words)})
 
 
@@ -126,11 +127,37 @@ class ServerCompositionFilter(ChoiceFilter):
         return exactly(queryset, "server_composition", value)
 
 
+class Days(NamedTuple):
+    """Days of the project's TIME_ZONE, both ends among them; None: no bound."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def are_at_most(self, number: int) -> bool:
+        """Whether both bounds are given, and not further apart."""
+        if self.first is None:
+            return False
+        last = self.last or today()
+        return (last - self.first).days < number
+
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        """When they begin and end, as the project stores times."""
+        begin = statistics.day_range(self.first)[0] if self.first else None
+        return begin, statistics.day_range(self.last)[1] if self.last else None
+
+
+def today() -> date:
+    """The day that it is in the project's TIME_ZONE, which counts are kept by."""
+    return datetime.now(timezone.get_default_timezone()).date()
+
+
 class PeriodFilter(ChoiceFilter):
-    """Since when, in days of the active zone."""
+    """Since when, or from one day to another."""
 
     title = _("date")
     parameter_name = "since"
+    range_parameters = ("from", "to")
+    template = "admin/cmc_webhooks/period_filter.html"
     periods = {
         "today": (_("today"), 0),
         "7-days": (_("past 7 days"), 7),
@@ -138,39 +165,85 @@ class PeriodFilter(ChoiceFilter):
         "365-days": (_("past 365 days"), 365),
     }
 
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: ModelAdmin[Any]
+    ) -> None:
+        self.range = {name: params.pop(name)[-1] for name in self.range_parameters if name in params}
+        super().__init__(request, params, model, model_admin)
+        self.others: list[tuple[str, str]] = []
+        self.zone = timezone.get_default_timezone_name()
+
+    @classmethod
+    def days_meant(cls, parameters: Mapping[str, str]) -> Days:
+        """The days that the parameters of a list name; bounds that are none are left out."""
+        _label, ago = cls.periods.get(parameters.get(cls.parameter_name, ""), ("", None))
+        first = today() - timedelta(days=ago) if ago is not None else None
+        given = [_day(parameters.get(name, "")) for name in cls.range_parameters]
+        starts = [day for day in (first, given[0]) if day is not None]
+        return Days(max(starts, default=None), given[1])
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.parameter_name, *self.range_parameters]
+
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         return [(name, label) for name, (label, _days) in self.periods.items()]
 
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        _label, days = self.periods[value]
-        return self.since(queryset, _midnight() - timedelta(days=days))
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        own = {self.parameter_name, *self.range_parameters}
+        self.others = [(name, value) for name, value in changelist.params.items() if name not in own]
+        own_range = list(self.range_parameters)
+        yield {
+            "selected": self.value() is None and not self.range,
+            "query_string": changelist.get_query_string(remove=[self.parameter_name, *own_range]),
+            "display": _("All"),
+        }
+        for name, label in self.lookup_choices:
+            yield {
+                "selected": self.value() == name,
+                "query_string": changelist.get_query_string({self.parameter_name: name}, own_range),
+                "display": label,
+            }
 
-    def since(self, queryset: QuerySet[Any], start: datetime) -> QuerySet[Any]:
-        """The rows from `start` on, by an index."""
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if any(value and _day(value) is None for value in self.range.values()):
+            raise IncorrectLookupParameters
+        return super().queryset(request, self.narrow_days(queryset, self.days_meant(self.range)))
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return self.narrow_days(queryset, self.days_meant({self.parameter_name: value}))
+
+    def narrow_days(self, queryset: QuerySet[Any], days: Days) -> QuerySet[Any]:
+        """The rows of these days, by an index."""
+        begin, end = days.bounds()
+        return self.between(queryset, begin, end) if begin or end else queryset
+
+    def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        """The rows from `begin` until before `end`."""
         raise NotImplementedError
 
 
 class FirstReceivedFilter(PeriodFilter):
     """For mails."""
 
-    def since(self, queryset: QuerySet[Any], start: datetime) -> QuerySet[Any]:
-        return queryset.filter(created_at__gte=start)
+    def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        queryset = queryset.filter(created_at__gte=begin) if begin else queryset
+        return queryset.filter(created_at__lt=end) if end else queryset
 
 
 class OccurredFilter(PeriodFilter):
     """For deliveries and bounces; the primary key finds them."""
 
-    def since(self, queryset: Any, start: datetime) -> QuerySet[Any]:
-        occurred: QuerySet[Any] = queryset.occurred_between(after=start)
+    def between(self, queryset: Any, begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        occurred: QuerySet[Any] = queryset.occurred_between(begin, end)
         return occurred
 
 
 class ReceivedFilter(PeriodFilter):
     """For notifications, whose keys begin with the time of receipt."""
 
-    def since(self, queryset: QuerySet[Any], start: datetime) -> QuerySet[Any]:
-        aware = timezone.make_aware(start) if timezone.is_naive(start) else start
-        return queryset.filter(pk__gte=wire.key_at(aware.astimezone(UTC)))
+    def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        queryset = queryset.filter(pk__gte=_key_of(begin)) if begin else queryset
+        return queryset.filter(pk__lt=_key_of(end)) if end else queryset
 
 
 class ResolvedFilter(ChoiceFilter):
@@ -199,8 +272,14 @@ class StateFilter(ChoiceFilter):
         return queryset.filter(state=value)
 
 
-def _midnight() -> datetime:
-    """When today began, as the project stores times."""
-    now = timezone.now()
-    here = timezone.localtime(now) if timezone.is_aware(now) else now
-    return here.replace(hour=0, minute=0, second=0, microsecond=0)
+def _day(text: str) -> date | None:
+    """A day in ISO form, within the years that every database knows."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day.year in keyset.YEARS else None
+
+
+def _key_of(moment: datetime) -> UUID:
+    return wire.key_at(rows.aware(moment).astimezone(UTC))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.admin import actions, filters, markup, search, timeline, words
-from cmc_webhooks.admin.base import ReadOnlyAdmin, moment_of
+from cmc_webhooks import figures, wire
+from cmc_webhooks.admin import actions, filters, lists, markup, overview, search, timeline, words
+from cmc_webhooks.admin.base import ExportingAdmin, Tool, moment_of
 from cmc_webhooks.models import Mail
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(Mail)
-class MailAdmin(ReadOnlyAdmin):
+class MailAdmin(ExportingAdmin):
     actions = ("redeliver",)
     list_display = ("badge", "to", "about", "why", "last_change")
     list_display_links = ("to",)
@@ -32,7 +35,7 @@ class MailAdmin(ReadOnlyAdmin):
     )
     ordering = ("-created_at", "-id")
     search_fields = search.SEARCH_FIELDS
-    search_help_text = _("A whole message id, a whole address, or a whole API data value.")
+    search_help_text = search.HELP
     fieldsets = (
         (
             _("Message"),
@@ -66,6 +69,19 @@ class MailAdmin(ReadOnlyAdmin):
         (_("Times"), {"fields": ("first_received", "first_event", "last_event", "erased")}),
     )
 
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.overview_view)
+        return [path("overview/", page, name="cmc_webhooks_mail_overview"), *super().get_urls()]
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return overview.view(self, request)
+
+    def tools(self, request: HttpRequest) -> list[Tool]:
+        url = reverse("admin:cmc_webhooks_mail_overview", current_app=self.admin_site.name)
+        return [Tool(_("Overview"), url), *super().tools(request)]
+
     @admin.display(description=_("status"))
     def badge(self, mail: Mail) -> SafeString:
         return markup.badge(mail.status)
@@ -81,7 +97,7 @@ class MailAdmin(ReadOnlyAdmin):
     @admin.display(description=_("reason"))
     def why(self, mail: Mail) -> SafeString:
         reason = words.reason_of_mail(mail)
-        return markup.two_lines(reason.words, reason.meaning if mail.bounce_event_id else mail.reason)
+        return markup.two_lines(reason.words, words.advice(mail.bounce_class) or mail.reason)
 
     @admin.display(description=_("the server's answer"))
     def answer(self, mail: Mail) -> StrOrPromise:
@@ -97,7 +113,7 @@ class MailAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("last change"))
     def last_change(self, mail: Mail) -> StrOrPromise:
-        return markup.moment(mail.status_at) or self.get_empty_value_display()
+        return markup.ago(mail.status_at) or self.get_empty_value_display()
 
     first_received = moment_of(Mail, "created_at")
     first_event = moment_of(Mail, "first_event_at")
@@ -114,16 +130,43 @@ class MailAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        meant = search.mails_meant(Mail.objects.using(queryset.db), search_term)
-        return (queryset if meant is None else queryset & meant), False
+        days = filters.FirstReceivedFilter.days_meant(request.GET)
+        meaning = search.understand(Mail.objects.using(queryset.db), search_term, days)
+        request.cmc_meaning = meaning  # type: ignore[attr-defined] # for the page, which says so
+        return (queryset if meaning is None else queryset & meaning.mails), False
+
+    def total(self, request: HttpRequest, changelist: lists.KeysetList) -> str | None:
+        """The sum of the counts that are kept, which know all filters of the list."""
+        if changelist.query:
+            return lists.capped(changelist.queryset)
+        asked = request.GET
+        days = filters.FirstReceivedFilter.days_meant(asked)
+        composition = asked.get("server_composition")
+        chosen = figures.Range(
+            days.first, days.last, composition if composition is None else wire.clean(composition)
+        )
+        columns: dict[str, Any] = {name: asked[name] for name in ("bounce_class",) if asked.get(name)}
+        status = asked.get("status")
+        if status == filters.OTHER:
+            known = figures.mails(
+                changelist.queryset.db, chosen, **columns, status__in=list(words.STATUS_WORDS)
+            )
+            return f"{figures.mails(changelist.queryset.db, chosen, **columns) - known:,}"
+        if status:
+            columns["status"] = status
+        return f"{figures.mails(changelist.queryset.db, chosen, **columns):,}"
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         mail: Mail = context["original"]
+        links = timeline.Links(self.admin_site, request)
+        listed = reverse("admin:cmc_webhooks_mail_changelist", current_app=self.admin_site.name)
         history = {
             "zone": timezone.get_current_timezone_name(),
             "summary": timeline.summary(mail),
-            "timeline": timeline.entries(mail, timeline.Links(self.admin_site, request)),
+            "timeline": timeline.entries(mail, links),
+            "same_message": timeline.same_message(mail, links, listed),
+            "same_address": timeline.same_address(mail, links, listed),
         }
         return super().render_change_form(request, context | history, *args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
@@ -10,6 +11,8 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
 from django.utils.text import Truncator
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from cmc_webhooks.admin import words
 from cmc_webhooks.status import BOUNCED, DeliveryStatus
@@ -65,6 +68,17 @@ def moment(value: datetime | None) -> SafeString | None:
         local.isoformat(),
         format_date(local, "Y-m-d"),
         format_date(local, "H:i:s"),
+    )
+
+
+def ago(value: datetime | None) -> SafeString | None:
+    """How long ago a time was, above the time itself; the time alone if it is still to come."""
+    exact = moment(value)
+    if value is None or exact is None or value >= timezone.now().replace(tzinfo=value.tzinfo and UTC):
+        return exact
+    span = timesince(value, depth=1)
+    return format_html(
+        '<span class="cmc-ago">{}</span><span class="cmc-below">{}</span>', _("%s ago") % span, exact
     )
 
 

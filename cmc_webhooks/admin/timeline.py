@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from cmc_webhooks.models import Mail
 
 
+OTHERS = 10
+"""Other mails that a mail's page shows of each kind."""
+
+
 class Summary(NamedTuple):
     """Where a mail stands now."""
 
@@ -31,7 +36,23 @@ class Summary(NamedTuple):
     moment: SafeString | None
     headline: str
     meanings: list[str]
+    advice: str
     code: str
+
+
+class Other(NamedTuple):
+    """Another mail: to somebody else of the same message, or to the same address."""
+
+    badge: SafeString
+    link: SafeString
+    moment: SafeString | None
+
+
+class Others(NamedTuple):
+    """Some other mails, and the list that has all of them if there are more."""
+
+    mails: list[Other]
+    more: str
 
 
 class Entry(NamedTuple):
@@ -40,6 +61,7 @@ class Entry(NamedTuple):
     tone: str
     badge: SafeString
     moment: SafeString | None
+    gap: str
     words: str
     meaning: str
     code: str
@@ -74,6 +96,7 @@ def summary(mail: Mail) -> Summary:
         moment=markup.moment(mail.status_at),
         headline=texts[0] if texts else "",
         meanings=texts[1:],
+        advice=words.advice(mail.bounce_class),
         code=mail.bounce_code,
     )
 
@@ -82,10 +105,43 @@ def entries(mail: Mail, links: Links) -> list[Entry]:
     """The deliveries and bounces of a mail, oldest first; three statements."""
     events = history.timeline(mail)
     kept = base.kept_notifications(events, mail._state.db)
-    return [_entry(event, links, has_notification=event.notification_id in kept) for event in events]
+    earlier = [None, *events]
+    return [
+        _entry(event, before, links, has_notification=event.notification_id in kept)
+        for before, event in zip(earlier, events, strict=False)
+    ]
 
 
-def _entry(event: DeliveryEvent | BounceEvent, links: Links, *, has_notification: bool) -> Entry:
+def same_message(mail: Mail, links: Links, search: str) -> Others:
+    """The mails to other recipients of the same message; `search` is the address of the list of mails."""
+    found = history.other_recipients(mail, OTHERS + 1)
+    others = [_other(each, links, each.recipient) for each in found[:OTHERS]]
+    return Others(others, _search(search, mail.message_id) if len(found) > OTHERS else "")
+
+
+def same_address(mail: Mail, links: Links, search: str) -> Others:
+    """The latest other mails to the same address."""
+    found = history.other_mails(mail, OTHERS + 1)
+    others = [_other(each, links, each.subject or each.message_id) for each in found[:OTHERS]]
+    return Others(others, _search(search, mail.address) if len(found) > OTHERS else "")
+
+
+def _search(address: str, text: str) -> str:
+    return f"{address}?{urlencode({'q': text})}"
+
+
+def _other(mail: Mail, links: Links, text: str) -> Other:
+    link = links.to(type(mail), mail.pk, markup.short(text) or "–")
+    return Other(markup.badge(mail.status), link[0], markup.moment(mail.status_at))
+
+
+def _entry(
+    event: DeliveryEvent | BounceEvent,
+    before: DeliveryEvent | BounceEvent | None,
+    links: Links,
+    *,
+    has_notification: bool,
+) -> Entry:
     bounced = isinstance(event, BounceEvent)
     status = BOUNCED if isinstance(event, BounceEvent) else event.status
     own = links.to(type(event), event.pk, _("bounce event") if bounced else _("delivery event"))
@@ -95,6 +151,7 @@ def _entry(event: DeliveryEvent | BounceEvent, links: Links, *, has_notification
         tone=markup.tone(status),
         badge=markup.badge(status),
         moment=markup.moment(event.occurred_at),
+        gap=words.gap((event.occurred_at - before.occurred_at).total_seconds()) if before else "",
         words=said,
         meaning=meaning,
         code=event.bounce_code if isinstance(event, BounceEvent) else "",

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks.models import BounceEvent
-from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, DeliveryStatus, bounce_class
+from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass, DeliveryStatus, bounce_class
 
 if TYPE_CHECKING:
     from cmc_webhooks.models import DeliveryEvent, Mail
@@ -31,6 +31,20 @@ _MEANINGS = {
 _BEFORE_BOUNCE = {
     DeliveryStatus.SUCCEEDED.value: _("the destination took the mail first and returned it later"),
     DeliveryStatus.FAILED.value: _("the destination refused the mail when it was handed over"),
+}
+
+
+_ADVICE = {
+    BounceClass.HARD.value: _("Ask for another address: mail to this one will not arrive."),
+    BounceClass.SOFT.value: _("Send it again later: the mailbox or its server had a passing trouble."),
+    BounceClass.POLICY.value: _(
+        "Read the server's answer: it refuses this sender or content. Look at SPF, DKIM and the text."
+    ),
+    BounceClass.MESSAGE.value: _("Send a smaller mail: the address itself is good."),
+    BounceClass.SUPPRESSED.value: _(
+        "Customers Mail Cloud does not send to this address. Remove it from its list if mail is wanted again."
+    ),
+    BounceClass.UNKNOWN.value: _("Read the server's answer: the code does not tell."),
 }
 
 
@@ -64,6 +78,27 @@ def reason_of_code(code: str) -> Reason:
 def before_bounce(mail: Mail) -> str:
     """How far a bounced mail had come; "" if nothing is known of it or it did not bounce."""
     return str(_BEFORE_BOUNCE.get(mail.delivery_status, "")) if mail.bounce_event_id else ""
+
+
+def duration(seconds: float) -> str:
+    """A time span in one unit, rounded."""
+    if seconds < 60:
+        return gettext("%d s") % round(seconds)
+    if seconds < 3600:
+        return gettext("%d min") % round(seconds / 60)
+    if seconds < 2 * 86400:
+        return gettext("%d h") % round(seconds / 3600)
+    return gettext("%d days") % round(seconds / 86400)
+
+
+def gap(seconds: float) -> str:
+    """How long after the event before it another one happened; "" within one second."""
+    return gettext("%s later") % duration(seconds) if seconds >= 1 else ""
+
+
+def advice(kind: str) -> str:
+    """What to do about a bounce of this class; "" if there is none."""
+    return str(_ADVICE.get(kind, ""))
 
 
 def _bounce(code: str) -> Reason:

@@ -11,10 +11,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-__all__ = ["YEARS", "MomentField", "bound"]
+from cmc_webhooks import keyset
 
-YEARS = range(1900, 9999)
-"""Years with room on both sides: no zone can push their times out of what Python and databases know."""
+__all__ = ["MomentField", "bound"]
 
 # The + of an offset, left as it is in a query string, arrives as a blank.
 _ISO = re.compile(
@@ -54,7 +53,7 @@ def _moment(
     *, day: str, clock: str | None, utc: str | None, sign: str | None, offset: str | None, end: bool
 ) -> datetime:
     first = date.fromisoformat(day)
-    if first.year not in YEARS:
+    if first.year not in keyset.YEARS:
         raise BadMoment(day)
     if clock is None:
         return datetime.combine(first + timedelta(days=end), time.min)
@@ -68,7 +67,7 @@ class MomentField(forms.Field):
     default_error_messages = {
         "invalid": (
             "Not a time: a day (2023-01-25) or a time in ISO 8601 (2023-01-25T14:03:06+09:00) is allowed, "
-            f"in the years {YEARS.start} to {YEARS.stop - 1}."
+            f"in the years {keyset.YEARS.start} to {keyset.YEARS.stop - 1}."
         )
     }
 

@@ -1,32 +1,21 @@
-"""Pages that begin behind a row's keys, not after a number of rows.
+"""Pages of the lists, see `keyset`.
 
 DRF's own cursor keeps one field and counts the rows that share its value: a batch shares one `created_at`.
 """
 
 from __future__ import annotations
 
-import base64
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.db.models import Q
-from django.utils import timezone
 from rest_framework import exceptions, pagination
 from rest_framework.utils.urls import replace_query_param
 
-from cmc_webhooks.api import moments
+from cmc_webhooks import keyset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from django.db.models import Model
     from rest_framework.request import Request
 
 __all__ = ["EventPagination", "KeysetPagination", "MailPagination"]
-
-_NEXT, _PREVIOUS = "next", "previous"
 
 
 class KeysetPagination(pagination.CursorPagination):
@@ -50,26 +39,16 @@ class KeysetPagination(pagination.CursorPagination):
         return {self.cursor_query_param, self.page_size_query_param, self.ordering_query_param}
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        fields = [queryset.model._meta.get_field(key) for key in self.keys]
-        size = self.get_page_size(request)
-        descending = self._descending(request)
-        way, position = self._cursor(request, fields)
-
-        downwards = descending == (way == _NEXT)
-        if position:
-            queryset = queryset.filter(_behind(self.keys, position, "lt" if downwards else "gt"))
-        order = [f"-{key}" if downwards else key for key in self.keys]
-        rows = list(queryset.order_by(*order)[: size + 1])
-        more, page = len(rows) > size, rows[:size]
-        if way == _PREVIOUS:
-            page.reverse()
-
-        has_next = page and (more or way == _PREVIOUS)
-        has_previous = page and (more if way == _PREVIOUS else position)
-        self._next = self._link(request, fields, _NEXT, page[-1]) if has_next else None
-        self._previous = self._link(request, fields, _PREVIOUS, page[0]) if has_previous else None
-        self.display_page_controls = bool(has_next or has_previous)
-        return page
+        cursor = request.query_params.get(self.cursor_query_param, "")
+        size, descending = self.get_page_size(request), self._descending(request)
+        try:
+            page = keyset.read(queryset, self.keys, size=size, descending=descending, cursor=cursor)
+        except keyset.BadCursor:
+            allowed = "Take it from `next` or `previous` of a page as it is."
+            raise _refusal(self.cursor_query_param, allowed) from None
+        self._next, self._previous = self._link(request, page.next), self._link(request, page.previous)
+        self.display_page_controls = bool(self._next or self._previous)
+        return page.rows
 
     def get_next_link(self) -> str | None:
         return self._next
@@ -94,24 +73,11 @@ class KeysetPagination(pagination.CursorPagination):
             raise _refusal(self.ordering_query_param, f"{up} and {down} are allowed.")
         return text == down
 
-    def _link(self, request: Request, fields: Sequence[Any], way: str, row: Model) -> str:
-        text = ",".join([way, *(field.value_to_string(row) for field in fields)])
-        cursor = base64.urlsafe_b64encode(text.encode()).decode()
-        return replace_query_param(request.build_absolute_uri(), self.cursor_query_param, cursor)
-
-    def _cursor(self, request: Request, fields: Sequence[Any]) -> tuple[str, list[Any]]:
-        """The way to go and the keys to start behind; no keys for the first page."""
-        cursor = request.query_params.get(self.cursor_query_param)
-        if not cursor:
-            return _NEXT, []
-        try:
-            way, *texts = base64.urlsafe_b64decode(cursor).decode().split(",")
-            position = [_value(field, text) for field, text in zip(fields, texts, strict=True)]
-        except (ValueError, ValidationError):
-            way, position = "", []
-        if way not in (_NEXT, _PREVIOUS):
-            raise _refusal(self.cursor_query_param, "Take it from `next` or `previous` of a page as it is.")
-        return way, position
+    def _link(self, request: Request, cursor: str | None) -> str | None:
+        if cursor is None:
+            return None
+        link: str = replace_query_param(request.build_absolute_uri(), self.cursor_query_param, cursor)
+        return link
 
 
 class MailPagination(KeysetPagination):
@@ -126,24 +92,6 @@ class EventPagination(KeysetPagination):
 
     ordering_word = "occurred_at"
     keys = ("id",)
-
-
-def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:
-    """The rows behind `position`, in a form that databases see a range of an index in."""
-    (key, *keys), (value, *position) = keys, position
-    behind = Q(**{f"{key}__{lookup}": value})
-    if not keys:
-        return behind
-    return Q(**{f"{key}__{lookup}e": value}) & (behind | _behind(keys, position, lookup))
-
-
-def _value(field: Any, text: str) -> Any:
-    value = field.to_python(text)
-    if isinstance(value, datetime) and (
-        timezone.is_aware(value) != settings.USE_TZ or value.year not in moments.YEARS
-    ):
-        raise ValueError(text)
-    return value
 
 
 def _refusal(name: str, allowed: str) -> exceptions.ValidationError:

@@ -57,7 +57,10 @@ class Mail(models.Model):
     class Meta:
         verbose_name = _("mail")
         verbose_name_plural = _("mails")
-        permissions = [("redeliver_mail", _("Can send the signals of a mail again"))]
+        permissions = [
+            ("redeliver_mail", _("Can send the signals of a mail again")),
+            ("export_csv", _("Can export what is filtered as CSV")),
+        ]
         indexes = [
             models.Index(fields=["address", "created_at"], name="cmc_mail_address"),
             models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),

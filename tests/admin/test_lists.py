@@ -3,11 +3,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
 
 from cmc_webhooks import wire
-from cmc_webhooks.admin import MailAdmin
+from cmc_webhooks.admin import lists
 from tests import factories
 from tests.admin.conftest import FACTORIES, NAMES, statements
+from tests.conftest import bounce, delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -87,11 +91,7 @@ class TestOddParameters:
     def test_filter_by_nothing_but_the_filters(self, browser, lookup):
         assert browser.open_list("mail", **{lookup: "x"}).status_code == 400
 
-    def test_change_no_page_number_into_an_error(self, browser, monkeypatch):
-        monkeypatch.setattr(MailAdmin, "list_per_page", 2)
-        oldest, *_ = factories.MailFactory.create_batch(3)
-
-        assert browser.listed("mail", p="2") == [oldest]
+    def test_change_no_page_number_into_an_error(self, browser):
         for page in ("0", "-1", "3", "9" * 30, "9" * 5000, "\0"):
             assert browser.open_list("mail", p=page).status_code in (200, 302)
 
@@ -162,3 +162,130 @@ class TestColumns:
 
         assert 'class="field-calls">3<' in page
         assert "ValueError" in page
+
+
+class TestPages:
+    @pytest.fixture
+    def two_a_page(self, monkeypatch):
+        monkeypatch.setattr(admin.ModelAdmin, "list_per_page", 2)
+
+    def follow(self, browser, name, way, answer):
+        query = getattr(answer.context["cl"], f"{way}_query")
+        return browser.get(reverse(f"admin:cmc_webhooks_{name}_changelist") + query) if query else None
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_lead_through_all_rows_and_back(self, browser, two_a_page, name):
+        for _ in range(5):
+            FACTORIES[name]()
+        pages = [browser.open_list(name)]
+        while answer := self.follow(browser, name, "next", pages[-1]):
+            pages.append(answer)
+        rows = [[row.pk for row in page.context["cl"].result_list] for page in pages]
+
+        back = self.follow(browser, name, "previous", pages[2])
+        first = self.follow(browser, name, "first", pages[2])
+
+        assert [len(keys) for keys in rows] == [2, 2, 1]
+        assert len({key for keys in rows for key in keys}) == 5
+        assert [row.pk for row in back.context["cl"].result_list] == rows[1]
+        assert [row.pk for row in first.context["cl"].result_list] == rows[0]
+
+    def test_stay_where_they_are_while_rows_arrive(self, browser, two_a_page):
+        mails = factories.MailFactory.create_batch(4)
+        first = browser.open_list("mail")
+        factories.MailFactory.create_batch(3)
+
+        second = self.follow(browser, "mail", "next", first)
+
+        assert list(second.context["cl"].result_list) == [mails[1], mails[0]]
+
+    @pytest.mark.parametrize("cursor", ["x", "é", "bmV4dA==", "bmV4dCx4LHg=", "\0", "A" * 5000])
+    def test_lead_back_from_a_cursor_that_is_none(self, browser, cursor):
+        assert browser.open_list("mail", cursor=cursor).status_code == 302
+
+    def test_keep_the_filters(self, browser, two_a_page):
+        for _ in range(3):
+            factories.MailFactory(delivery_status="failed")
+
+        answer = browser.open_list("mail", status="failed")
+
+        assert "status=failed" in answer.context["cl"].next_query
+        assert len(self.follow(browser, "mail", "next", answer).context["cl"].result_list) == 1
+
+
+class TestTotal:
+    @pytest.fixture
+    def mails(self, open_hook):
+        open_hook.send("deliveries", *(delivery(f"<{n}@x>") for n in range(3)), api_key=None)
+        open_hook.send("deliveries", *(delivery(f"<{n}@x>", status="odd") for n in range(3, 5)), api_key=None)
+        open_hook.send("bounces", bounce("<1@x>"), bounce("<2@x>", status="5"), api_key=None)
+
+    @pytest.mark.parametrize(
+        ("filters", "total"),
+        [
+            ({}, "5"),
+            ({"status": "queued"}, "1"),
+            ({"status": "other"}, "2"),
+            ({"status": "bounced"}, "2"),
+            ({"bounce_class": "soft"}, "1"),
+            ({"since": "today"}, "5"),
+            ({"to": "2020-01-01"}, "0"),
+            ({"from": "2020-01-01", "to": "2999-01-01"}, "5"),
+            ({"server_composition": "pro"}, "5"),
+            ({"server_composition": "none"}, "0"),
+            ({"q": "user@example.jp"}, "5"),
+            ({"q": "nobody@example.jp"}, "0"),
+        ],
+        ids=str,
+    )
+    def test_is_that_of_the_rows_without_counting_them(self, browser, mails, filters, total):
+        answer = browser.open_list("mail", **filters)
+
+        assert answer.context["cl"].total == total
+        assert len(answer.context["cl"].result_list) == int(total)
+
+    def test_costs_no_count_of_the_table(self, browser, mails):
+        sent = statements(lambda: browser.open_list("mail", status="bounced"))
+
+        assert [sql for sql in sent if "COUNT(" in sql] == []
+
+    def test_is_capped_for_what_is_searched(self, browser, mails, monkeypatch):
+        monkeypatch.setattr(lists, "MOST_COUNTED", 3)
+
+        assert browser.open_list("mail", q="user@example.jp").context["cl"].total == "3+"
+        assert browser.open_list("deliveryevent", q="user@example.jp").context["cl"].total == "3+"
+
+
+class TestReach:
+    """A status of events has no index: it is looked for within 31 days."""
+
+    @pytest.fixture
+    def events(self):
+        now = timezone.now()
+        return [
+            factories.DeliveryEventFactory(status="failed", occurred_at=now - timedelta(days=days))
+            for days in (400, 40, 35)
+        ]
+
+    def test_of_a_filter_is_the_latest_31_days(self, browser, events):
+        answer = browser.open_list("deliveryevent", status="failed")
+
+        assert list(answer.context["cl"].result_list) == [events[2], events[1]]
+        assert "31 days" in answer.content.decode()
+
+    def test_of_a_longer_range_is_its_end(self, browser, events):
+        to = (timezone.now() - timedelta(days=390)).date().isoformat()
+
+        found = browser.listed("deliveryevent", status="failed", **{"from": "2000-01-01", "to": to})
+
+        assert found == [events[0]]
+
+    def test_is_not_bounded_without_a_filter_or_with_a_search(self, browser, events):
+        assert len(browser.listed("deliveryevent")) == 3
+        found = browser.listed("deliveryevent", status="failed", q=events[0].mail.address)
+        assert found == [events[0]]
+
+    def test_leaves_clocks_far_ahead_out(self, browser, events):
+        factories.DeliveryEventFactory(status="failed", occurred_at=timezone.now() + timedelta(days=300))
+
+        assert browser.listed("deliveryevent", status="failed") == [events[2], events[1]]

@@ -85,7 +85,7 @@ class TestMailPage:
         mail = factories.MailFactory(delivery_status="expired")
         factories.DeliveryEventFactory(mail=mail, status="expired")
 
-        head = text_of(browser.open_page(mail)).partition("Message id")[0]
+        head = text_of(browser.open_page(mail)).partition("Other recipients")[0]
 
         assert head.count("expired") == 2
         assert "Not a status that Customers Mail Cloud documents" in head

@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone as django_timezone
 
+from cmc_webhooks import keyset
 from cmc_webhooks.api import moments
 
 NOON = datetime(2023, 1, 25, 12, 0, tzinfo=UTC)
@@ -110,7 +111,7 @@ class TestBound:
         with pytest.raises(moments.BadMoment):
             moments.bound(text, end=True)
 
-    @pytest.mark.parametrize("year", [moments.YEARS[0], moments.YEARS[-1]])
+    @pytest.mark.parametrize("year", [keyset.YEARS[0], keyset.YEARS[-1]])
     def test_reads_the_first_and_the_last_year(self, year):
         moment = moments.bound(f"{year}-12-31T23:59:59-23:59", end=True)
 
