@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import connections, router
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils.translation import gettext as _
 
 from cmc_webhooks.conf import DEFAULTS, PREFIX, app_settings
 from cmc_webhooks.models import Mail
@@ -55,36 +56,40 @@ def _secrets() -> Iterator[Message]:
         if not app_settings.allow_unauthenticated:
             yield _error(
                 "E001",
-                "No secret is configured: every notification is refused with 403.",
-                "Set CMC_WEBHOOKS_API_KEYS, CMC_WEBHOOKS_BASIC_AUTH or CMC_WEBHOOKS_BEARER_TOKENS to a list "
-                "of secrets; for local work only, set CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED = True.",
+                _("No secret is configured: every notification is refused with 403."),
+                _(
+                    "Set CMC_WEBHOOKS_API_KEYS, CMC_WEBHOOKS_BASIC_AUTH or CMC_WEBHOOKS_BEARER_TOKENS to a "
+                    "list of secrets; for local work only, set CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED = True."
+                ),
             )
         elif not settings.DEBUG:
             yield _warning(
                 "W005",
-                "Whoever finds the address of the webhook can write to the history.",
-                "Configure a secret and remove CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED.",
+                _("Whoever finds the address of the webhook can write to the history."),
+                _("Configure a secret and remove CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED."),
             )
     for name in SECRETS:
         value = app_settings.raw(name)
         if not _is_list(value) or not all(isinstance(secret, str) and secret for secret in value):
             yield _error(
                 "E002",
-                f"{PREFIX}{name} is not a list of texts, or one of them is empty.",
-                f'Write {PREFIX}{name} = ["..."]; an unset environment variable must not become "".',
+                _("%s is not a list of texts, or one of them is empty.") % f"{PREFIX}{name}",
+                _('Write %s = ["..."]; an unset environment variable must not become "".')
+                % f"{PREFIX}{name}",
             )
             continue
         if name == "BASIC_AUTH" and not all(":" in secret for secret in value):
             yield _error(
                 "E003",
-                f"An entry of {PREFIX}BASIC_AUTH has no colon.",
-                'Write each as "user:password".',
+                _("An entry of CMC_WEBHOOKS_BASIC_AUTH has no colon."),
+                _('Write each as "user:password".'),
             )
         if any(len(secret) < SHORTEST_SECRET or not secret.isascii() for secret in value):
             yield _warning(
                 "W004",
-                f"A secret in {PREFIX}{name} is under {SHORTEST_SECRET} characters, or not ASCII.",
-                'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"',
+                _("A secret in %(setting)s is under %(number)d characters, or not ASCII.")
+                % {"setting": f"{PREFIX}{name}", "number": SHORTEST_SECRET},
+                _('Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'),
             )
 
 
@@ -96,26 +101,35 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def _settings() -> Iterator[Message]:
     for name in dir(settings):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in DEFAULTS:
-            yield _error("E006", f"There is no setting {name}.", "See the README's table of settings.")
+            yield _error(
+                "E006", _("There is no setting %s.") % name, _("See the README's table of settings.")
+            )
     for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT"):
         if not isinstance(app_settings.raw(name), bool):
-            yield _error("E007", f"{PREFIX}{name} is neither True nor False.", "Write one of them.")
+            yield _error(
+                "E007", _("%s is neither True nor False.") % f"{PREFIX}{name}", _("Write one of them.")
+            )
     for name, least in (("MAX_BODY", 1), ("MAX_EVENTS", 1), ("TRUSTED_PROXIES", 0)):
         if not _is_integer(app_settings.raw(name), least):
-            yield _error("E008", f"{PREFIX}{name} is not an integer of at least {least}.", "Write a number.")
+            yield _error(
+                "E008",
+                _("%(setting)s is not an integer of at least %(number)d.")
+                % {"setting": f"{PREFIX}{name}", "number": least},
+                _("Write a number."),
+            )
     if not _is_zone(app_settings.raw("TIME_ZONE")):
         yield _error(
             "E009",
-            f"{PREFIX}TIME_ZONE is no time zone.",
-            'Write the zone chosen for the webhook in CMC\'s console by its IANA name, such as "Asia/Tokyo".',
+            _("CMC_WEBHOOKS_TIME_ZONE is no time zone."),
+            _('Write the zone chosen for the webhook in the console by its IANA name, such as "Asia/Tokyo".'),
         )
     if app_settings.raw("DISPATCH") == "deferred":
         yield from _workers()
     elif not _is_wake_up():
         yield _error(
             "E010",
-            f'{PREFIX}DISPATCH is neither "inline" nor "deferred" nor the dotted path of a callable.',
-            "Inline: the request sends the signals after its commit. Otherwise a worker does.",
+            _('CMC_WEBHOOKS_DISPATCH is neither "inline" nor "deferred" nor the dotted path of a callable.'),
+            _("Inline: the request sends the signals after its commit. Otherwise a worker does."),
         )
     yield from _networks()
     yield from _retention()
@@ -125,8 +139,8 @@ def _workers() -> Iterator[Message]:
     if django.VERSION < (6, 0) and not apps.is_installed("django_tasks"):
         yield _error(
             "E022",
-            f'{PREFIX}DISPATCH is "deferred", but there are no tasks.',
-            'Install django-cmc-webhooks[tasks] and add "django_tasks" to INSTALLED_APPS.',
+            _('CMC_WEBHOOKS_DISPATCH is "deferred", but there are no tasks.'),
+            _('Install django-cmc-webhooks[tasks] and add "django_tasks" to INSTALLED_APPS.'),
         )
         return
     backends = getattr(settings, "TASKS", None) or {}
@@ -134,8 +148,8 @@ def _workers() -> Iterator[Message]:
     if "immediate" in backend or "dummy" in backend:
         yield _warning(
             "W023",
-            f'{PREFIX}DISPATCH is "deferred", but the task backend has no workers.',
-            'Set TASKS to a backend with workers, such as django_tasks_db.DatabaseBackend, or use "inline".',
+            _('CMC_WEBHOOKS_DISPATCH is "deferred", but the task backend has no workers.'),
+            _("Set TASKS to a backend with workers, such as django_tasks_db.DatabaseBackend."),
         )
 
 
@@ -146,15 +160,15 @@ def _networks() -> Iterator[Message]:
     if not _is_list(networks) or not networks or not all(_is_network(network) for network in networks):
         yield _error(
             "E011",
-            f"{PREFIX}ALLOWED_NETWORKS is not a list of networks.",
-            'Write None, or networks such as ["192.0.2.0/24"].',
+            _("CMC_WEBHOOKS_ALLOWED_NETWORKS is not a list of networks."),
+            _('Write None, or networks such as ["192.0.2.0/24"].'),
         )
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST
     if behind_proxy and app_settings.raw("TRUSTED_PROXIES") == 0:
         yield _warning(
             "W012",
-            "The project stands behind a proxy, and the allow-list sees the proxy's address only.",
-            f"Set {PREFIX}TRUSTED_PROXIES to the number of proxies that add to X-Forwarded-For.",
+            _("The project stands behind a proxy, and the allow-list sees the proxy's address only."),
+            _("Set CMC_WEBHOOKS_TRUSTED_PROXIES to the number of proxies that add to X-Forwarded-For."),
         )
 
 
@@ -165,14 +179,14 @@ def _retention() -> Iterator[Message]:
     ):
         yield _error(
             "E013",
-            f"{PREFIX}RETENTION is not a dict of days by kind.",
-            f"Kinds are {', '.join(RETENTION_KINDS)}; days are integers; a kind left out is kept.",
+            _("CMC_WEBHOOKS_RETENTION is not a dict of days by kind."),
+            _("Kinds are %s; days are integers; a kind left out is kept.") % ", ".join(RETENTION_KINDS),
         )
     elif any(days < SHORTEST_RETENTION_DAYS for days in retention.values()):
         yield _warning(
             "W014",
-            f"{PREFIX}RETENTION keeps something for less than {SHORTEST_RETENTION_DAYS} days.",
-            "CMC's console shows 40 days: a shorter history cannot be compared with it.",
+            _("CMC_WEBHOOKS_RETENTION keeps something for less than %d days.") % SHORTEST_RETENTION_DAYS,
+            _("CMC's console shows 40 days: a shorter history cannot be compared with it."),
         )
 
 
@@ -188,8 +202,8 @@ def check_address(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return [
         _warning(
             "W015",
-            "The webhook is not mounted, or not under both spellings of its address.",
-            'Write path("cmc/webhook", include("cmc_webhooks.urls")), without a slash at the end.',
+            _("The webhook is not mounted, or not under both spellings of its address."),
+            _('Write path("cmc/webhook", include("cmc_webhooks.urls")), without a slash at the end.'),
         )
     ]
 
@@ -204,29 +218,30 @@ def _database_settings() -> Iterator[Message]:
     if len(aliases) > 1:
         yield _error(
             "E016",
-            f"The models of cmc_webhooks are written to several databases: {sorted(aliases)}.",
-            "Route the whole app label to one: an event and its signals are one transaction.",
+            _("The models of cmc_webhooks are written to several databases: %s.")
+            % ", ".join(sorted(aliases)),
+            _("Route the whole app label to one: an event and its signals are one transaction."),
         )
     connection = connections[router.db_for_write(Mail)]
     options = connection.settings_dict.get("OPTIONS") or {}
     if connection.vendor == "sqlite" and str(options.get("transaction_mode")).upper() != "IMMEDIATE":
         yield _warning(
             "W017",
-            "SQLite transactions do not begin with the write lock: rival writers fail at once.",
-            'Set "OPTIONS": {"transaction_mode": "IMMEDIATE"} for this database.',
+            _("SQLite transactions do not begin with the write lock: rival writers fail at once."),
+            _('Set "OPTIONS": {"transaction_mode": "IMMEDIATE"} for this database.'),
         )
     connects_anew = connection.settings_dict["CONN_MAX_AGE"] == 0 and not options.get("pool")
     if connection.vendor == "postgresql" and connects_anew:
         yield _warning(
             "W018",
-            "PostgreSQL is connected to anew for each request, which costs more than the request.",
-            'Set "CONN_MAX_AGE": 60, or "OPTIONS": {"pool": True}.',
+            _("PostgreSQL is connected to anew for each request, which costs more than the request."),
+            _('Set "CONN_MAX_AGE": 60, or "OPTIONS": {"pool": True}.'),
         )
     if not _is_read_committed(connection, options):
         yield _warning(
             "W019",
-            "The isolation level is not READ COMMITTED: rival notifications are tried again and again.",
-            'Remove "isolation_level" from this database\'s OPTIONS.',
+            _("The isolation level is not READ COMMITTED: rival notifications are tried again and again."),
+            _('Remove "isolation_level" from this database\'s OPTIONS.'),
         )
 
 
@@ -243,8 +258,8 @@ def check_databases(
         messages.append(
             _error(
                 "E020",
-                "MariaDB before 10.11.5 refuses or reorders the keys of events.",
-                "Use MariaDB 10.11.5 or newer.",
+                _("MariaDB before 10.11.5 refuses or reorders the keys of events."),
+                _("Use MariaDB 10.11.5 or newer."),
             )
         )
     if connection.vendor == "sqlite" and not connection.is_in_memory_db():
@@ -254,8 +269,8 @@ def check_databases(
             messages.append(
                 _warning(
                     "W021",
-                    "SQLite is not in WAL mode: readers of the history block its writer.",
-                    'Set "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"} for this database.',
+                    _("SQLite is not in WAL mode: readers of the history block its writer."),
+                    _('Set "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"} for this database.'),
                 )
             )
     return messages

@@ -215,12 +215,8 @@ def _intake(using: str, request: HttpRequest) -> list[tuple[str, SafeString | st
     if may("pendingsignal"):
         states = PendingSignal._default_manager.using(using).order_by().values_list("state")
         rows = dict(states.annotate(Count("pk")))
-        for state, label in (
-            (PendingSignal.States.PENDING, _("owed")),
-            (PendingSignal.States.DEAD, _("dead")),
-        ):
-            url = _list("pendingsignal", state=state.value)
-            told.append((_("rows of signals, %s") % label, f"{rows.get(state.value, 0):,}", url))
+        for state, label in (("pending", _("rows of owed signals")), ("dead", _("rows of dead signals"))):
+            told.append((label, f"{rows.get(state, 0):,}", _list("pendingsignal", state=state)))
     if may("rejectedevent"):
         rejected = RejectedEvent._default_manager.using(using).filter(resolved_at=None).count()
         told.append((_("rejected events, open"), f"{rejected:,}", _list("rejectedevent", state="open")))

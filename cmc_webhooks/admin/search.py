@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from cmc_webhooks import wire
 from cmc_webhooks.querysets import exactly
@@ -24,7 +24,7 @@ SEARCH_FIELDS = ("message_id", "address", "api_data")
 
 DAYS_OF_SUBJECTS = 31
 
-HELP = _lazy(
+HELP = gettext_lazy(
     "An address, a message id, an API data value or a domain, each as a whole; with a date range of at most"
     " 31 days also a part of the subject."
 )

@@ -1,7 +1,7 @@
 """Debian's Chromium against a live server with a strict Content-Security-Policy.
 
-`tox run -e browser`. Nothing is collected without CMC_BROWSER, the path of the browser. CMC_PICTURES names a
-folder to keep the pictures in.
+`tox run -e browser`, which is `pytest --ds=tests.browser.settings`. Nothing is collected without CMC_BROWSER,
+the path of the browser. CMC_PICTURES names a folder to keep the pictures in.
 """
 
 from __future__ import annotations
