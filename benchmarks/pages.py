@@ -1,9 +1,38 @@
 """What each page of the admin costs on a history of `benchmarks.history`: `python -m benchmarks.pages`.
 
 For each page: the number of statements, the medians of the time that they took and of the whole page, over
-nine rounds after one to warm up, and whether a plan reads one of the large tables as a whole (`--plans` prints
-them).
-"""Times each statement, and keeps it."""
+nine rounds after one to warm up, and whether a plan reads one of the large tables as a whole. With `--plans`
+the plans too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics as numbers
+import time
+import tracemalloc
+from datetime import timedelta
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+django.setup()
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from cmc_webhooks import models
+
+ROUNDS = 9
+LARGE = ("cmc_webhooks_mail", "cmc_webhooks_deliveryevent", "cmc_webhooks_bounceevent")
+
+
+class Statements:
+    """Times each statement, and keeps it."""
 
     def __init__(self):
         self.seconds, self.sent = [], []
