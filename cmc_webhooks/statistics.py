@@ -32,6 +32,8 @@ DOMAINS_A_DAY = 200
 """Domains of one day and composition that have a row of their own."""
 FRESH = timedelta(minutes=3)
 """What was rolled up so recently is left alone: with a sweep each minute, five minutes is the oldest."""
+OLD = timedelta(days=2)
+"""Since its end; then a day's counts are joined."""
 _LONGEST_TRANSACTION = timedelta(minutes=1)
 
 
@@ -154,6 +156,8 @@ def _roll_up_day(using: str, day: date, composition: str, rolled_up_at: datetime
     with durable.atomic(using):
         if not store.take_domain_counts(using, _mark(day, composition, now), rolled_up_at):
             return False
+        if now - day_range(day)[1] > OLD:
+            _join_shards(using, day, composition)
         by_domain = _domains(using, day, composition)
         largest = sorted(by_domain, key=lambda domain: (-by_domain[domain].mails, domain))[:DOMAINS_A_DAY]
         others = sum(
@@ -165,6 +169,18 @@ def _roll_up_day(using: str, day: date, composition: str, rolled_up_at: datetime
             [_row(day, composition, domain, sums, now) for domain, sums in (named | {"": others}).items()],
         )
     return True
+
+
+def _join_shards(using: str, day: date, composition: str) -> None:
+    """A day that has few writers left needs no shards: its counts become a row each."""
+    parts = store.take_counts(using, day, composition)
+    moves = counts.Moves()
+    for part in parts:
+        if part.shard:
+            moves[counts.Cell(day, part.server_composition, part.status, part.bounce_class)] += part.number
+    if moves:
+        latest = rows.aware(max(part.changed_at for part in parts))
+        store.count(using, counts.parts(moves, latest, shard=0))
 
 
 @dataclass(slots=True)

@@ -13,10 +13,11 @@ from django.db import connections, router
 
 from cmc_webhooks import durable
 from cmc_webhooks.models import DomainCount, Mail, MailCount, PendingSignal, RejectedEvent
+from cmc_webhooks.querysets import exactly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from django.db.models import Model
@@ -35,6 +36,7 @@ __all__ = [
     "replace_domain_counts",
     "resolve",
     "settle",
+    "take_counts",
     "take_domain_counts",
     "update_mails",
 ]
@@ -175,6 +177,20 @@ def forget(using: str, sent: Sequence[PendingSignal]) -> None:
     if sent:
         keys, attempts = [row.pk for row in sent], sent[0].attempts
         PendingSignal._default_manager.using(using).filter(pk__in=keys, attempts=attempts).delete()
+
+
+def take_counts(using: str, day: date, server_composition: str) -> list[MailCount]:
+    """All parts of the counts of one day and composition, locked; those outside shard 0 are deleted.
+
+    To be added again as parts of shard 0, inside the same transaction.
+    """
+    stored = MailCount._default_manager.using(using).filter(day=day)
+    locked = exactly(stored.select_for_update().order_by("pk"), "server_composition", server_composition)
+    parts = list(locked)
+    split = [part.pk for part in parts if part.shard]
+    if split:
+        stored.filter(pk__in=split).delete()
+    return parts
 
 
 def take_domain_counts(using: str, mark: DomainCount, rolled_up_at: datetime | None) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from cmc_webhooks import ingest, latency, models, statistics, upkeep, wire
+from cmc_webhooks import counts, ingest, latency, models, statistics, upkeep, wire
 from tests.conftest import bounce, delivery, notification
 
 USING = "default"
@@ -103,6 +103,30 @@ class TestRollUp:
         receive("deliveries", to("a.example"))
 
         assert statistics.roll_up(USING, seconds=0) == 0
+
+
+class TestShards:
+    def test_of_an_old_day_become_one(self, monkeypatch):
+        shards = iter([3, 5, 0, 7])
+        monkeypatch.setattr(counts.secrets, "randbelow", lambda below: next(shards))
+        receive("deliveries", to("a.example", 1))
+        receive("deliveries", to("a.example", 2), to("a.example", 1, status="succeeded"))
+        receive("deliveries", to("a.example", 3))
+
+        statistics.roll_up(USING)
+
+        parts = models.MailCount.objects.exclude(number=0).values_list("shard", "status", "number")
+        assert set(parts) == {(0, "queued", 2), (0, "succeeded", 1)}
+        assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
+        assert statistics.roll_up(USING, fresh=timedelta()) <= 1
+
+    def test_of_today_stay(self, monkeypatch):
+        monkeypatch.setattr(counts.secrets, "randbelow", lambda below: 3)
+        receive("deliveries", to("a.example", 1), at=timezone.now())
+
+        statistics.roll_up(USING)
+
+        assert [part.shard for part in models.MailCount.objects.all()] == [3]
 
 
 class TestUpkeep:

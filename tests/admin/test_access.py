@@ -4,6 +4,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
+from tests import factories
 from tests.admin.conftest import FACTORIES, NAMES, Browser, browser_of
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +74,16 @@ class TestHistory:
         assert b"delete_selected" not in browser.open_list(name).content
         assert answer.status_code in (200, 302, 403)
         assert type(row).objects.filter(pk=row.pk).exists()
+
+
+class TestBounces:
+    def test_alone_tell_nothing_of_deliveries(self):
+        mail = factories.MailFactory(delivery_status="failed", bounce_code="2")
+        factories.DeliveryEventFactory(mail=mail, status="failed", reason="what-only-the-delivery-says")
+        bounced = factories.BounceEventFactory(mail=mail)
+        viewer = browser_of("view_bounceevent", "export_csv", is_staff=True)
+
+        shown = viewer.open_list("bounceevent").content.decode() + viewer.open_page(bounced).content.decode()
+
+        assert "what-only-the-delivery-says" not in shown
+        assert viewer.open_list("deliveryevent").status_code == viewer.open_page(mail).status_code == 403

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from cmc_webhooks import models
 from tests import factories
-from tests.admin.conftest import FACTORIES, statements
+from tests.admin.conftest import FACTORIES, browser_of, statements
 
 pytestmark = pytest.mark.django_db
 
@@ -141,3 +142,63 @@ class TestPlan:
         asked = statements(lambda: browser.open_list("mail", q=many[7].address))
 
         assert not [sql for sql in asked if "api_data" in sql.partition("WHERE")[2]]
+
+
+class TestUnderstanding:
+    @pytest.fixture
+    def mails(self):
+        return [
+            factories.MailFactory(
+                message_id="<one@shop.example>",
+                recipient="Taro@Example.jp",
+                api_data="order-1",
+                subject="予約の確認",
+            ),
+            factories.MailFactory(recipient="jiro@other.example", subject="予約の変更"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("typed", "words", "found"),
+        [
+            ("one@shop.example", "the message id “one@shop.example”", [0]),
+            (" <one@shop.example> ", "the message id “<one@shop.example>”", [0]),
+            ("Taro <TARO@example.jp>", "the address “Taro <TARO@example.jp>”", [0]),
+            ("order-1", "the API data “order-1”", [0]),
+            ("@example.jp", "the domain “@example.jp”", [0]),
+            ("Other.Example", "the domain “Other.Example”", [1]),
+            ("@nowhere.example", "the domain “@nowhere.example”", []),
+            ("nobody@example.jp", "a message id, an address, a domain and API data", []),
+            ("予約", "a message id, an address, a domain and API data", []),
+        ],
+    )
+    def test_is_told(self, browser, mails, typed, words, found):
+        answer = browser.open_list("mail", q=typed)
+
+        assert words in answer.context["meaning"].words
+        assert list(answer.context["cl"].result_list) == [mails[number] for number in found]
+        assert ("Nothing found" in answer.content.decode()) is not bool(found)
+
+    @pytest.mark.parametrize(
+        "days", [{"from": "2023-01-20", "to": "2023-02-19"}, {"since": "7-days"}], ids=str
+    )
+    def test_takes_a_part_of_a_subject_within_31_days(self, browser, mails, days):
+        models.Mail.objects.update(created_at=timezone.now() if "since" in days else factories.START)
+
+        answer = browser.open_list("mail", q="予約", **days)
+
+        assert set(answer.context["cl"].result_list) == set(mails)
+        assert "“予約” in the subjects" in answer.context["meaning"].words
+
+    @pytest.mark.parametrize(
+        "days", [{"from": "2023-01-19", "to": "2023-02-19"}, {"to": "2023-02-19"}], ids=str
+    )
+    def test_takes_none_for_longer(self, browser, mails, days):
+        assert browser.listed("mail", q="予約", **days) == []
+
+    @pytest.mark.parametrize("name", ["mail", "deliveryevent", "bounceevent"])
+    @pytest.mark.parametrize("typed", ["nobody@example.jp", "nothing", "taro@example.jp", "@example.jp"])
+    def test_costs_at_most_12_statements(self, mails, name, typed):
+        viewer = browser_of(f"view_{name}", "export_csv", is_staff=True)
+        viewer.open_list(name)
+
+        assert len(statements(lambda: viewer.open_list(name, q=typed))) <= 12

@@ -155,6 +155,8 @@ class TestSupport:
         assert "192.0.2.10" in text
         assert no_sideways(page)
         page.screenshot(path=pictures / f"mail-{name}.png", full_page=True)
+        if (size, scheme) == (DESKTOP, "light"):
+            page.screenshot(path=pictures / "mail.png")  # the README's
 
         page.click("section:has-text('Other recipients') a:has-text('taro@example.jp')")
         assert "Succeeded" in page.inner_text(".cmc-summary").title()
@@ -188,6 +190,8 @@ class TestSupport:
         page.click("text=Overview")
         name = f"{'phone' if size == PHONE else 'desktop'}-{scheme}"
         page.screenshot(path=pictures / f"overview-{name}.png", full_page=True)
+        if (size, scheme) == (DESKTOP, "light"):
+            page.screenshot(path=pictures / "overview.png")  # the README's
         assert no_sideways(page)
 
         figure = page.locator(".cmc-figure.cmc-returned")
