@@ -10,9 +10,8 @@ from django.urls import reverse
 
 from cmc_webhooks import models
 from cmc_webhooks.admin import export
-from tests import cases, factories
+from tests import factories
 from tests.admin.conftest import browser_of, statements
-from tests.conftest import CASES
 
 pytestmark = pytest.mark.django_db
 
@@ -131,18 +130,3 @@ class TestExport:
         page = exporter.open_list("mail", status="queued").content.decode()
 
         assert f'action="{reverse("admin:cmc_webhooks_mail_export")}?status=queued"' in page
-
-
-class TestC55:
-    def test_a_formula_is_text_in_the_file_and_as_sent_in_the_database(self, exporter, open_hook):
-        cases.post(open_hook, (CASES / "C55.json").read_bytes())
-        sent = cases.recorded("C55.json")
-
-        rows = {row["message_id"]: row for row in rows_of(export_of(exporter, "mail"))}
-
-        for event in sent:
-            subject = event["subject"]
-            expected = f"'{subject}" if subject[:1] in "=+-@" else subject
-            assert rows[event["messageId"]]["subject"] == expected
-            assert models.Mail.objects.filter(subject=subject).exists()
-        assert any(row["subject"].startswith("'=") for row in rows.values())
