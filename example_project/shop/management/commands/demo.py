@@ -20,7 +20,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.urls import reverse
 
-from cmc_webhooks import signals
+from cmc_webhooks import signals, store, upkeep
 from cmc_webhooks.models import Mail
 from example_project.shop.models import Order
 
@@ -132,6 +132,7 @@ class Command(BaseCommand):
         return answer
 
     def _show_history(self) -> None:
+        upkeep.run(store.alias())  # what cmc_dispatch does each minute: here, the overview's domains
         self.stdout.write(self.style.MIGRATE_HEADING("\nThe history now"))
         for mail in Mail.objects.order_by("created_at", "id"):
             code = f" code {mail.bounce_code} ({mail.bounce_class})" if mail.bounce_class else ""
@@ -147,6 +148,7 @@ class Command(BaseCommand):
         self.stdout.write(
             self.style.SUCCESS(
                 f"\nLook at it: {base}{reverse('admin:cmc_webhooks_mail_changelist')}\n"
+                f"The overview: {base}{reverse('admin:cmc_webhooks_mail_overview')}\n"
                 f"The refused mail: {base}{reverse('admin:cmc_webhooks_mail_change', args=[refused.pk])}\n"
                 f"User: demo   Password: {password}\n"
                 "Ctrl+C stops the server."
