@@ -60,7 +60,7 @@ def pages():
         "mails, status failed": lists["mail"] + "?status=failed",
         "mails, status bounced": lists["mail"] + "?status=bounced",
         "mails, bounce class hard": lists["mail"] + "?bounce_class=hard",
-        "mails, bounce class message, a week": lists["mail"] + f"?bounce_class=suppressed&{week}",
+        "mails, bounce class suppressed, a week": lists["mail"] + f"?bounce_class=suppressed&{week}",
         "mails, composition": lists["mail"] + "?server_composition=sandbox",
         "mails, a week": lists["mail"] + f"?{week}",
         "mails, past 30 days, failed": lists["mail"] + "?since=30-days&status=failed",

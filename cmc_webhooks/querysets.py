@@ -52,9 +52,11 @@ class EventQuerySet(models.QuerySet[Any]):
             exact &= Q(occurred_at__gte=after)
             by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, days=-1)))
         if before is not None:
-            exact &= Q(occurred_at__lt=before)
-            by_key &= Q(pk__lt=wire.key_at(_wall_clock(before, days=1)))
-        return self.filter((by_key | Q(pk__lt=wire.UNTIMED_END)) & exact) if exact else self
+            # This bound on the key holds for untimed events too: outside the OR it ends what is read.
+            exact &= Q(occurred_at__lt=before, pk__lt=wire.key_at(_wall_clock(before, days=1)))
+        if by_key:
+            by_key |= Q(pk__lt=wire.UNTIMED_END)
+        return self.filter(by_key & exact) if exact else self
 
 
 class BlockEventQuerySet(EventQuerySet):

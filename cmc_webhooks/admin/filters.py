@@ -102,7 +102,9 @@ class MailBounceClassFilter(BounceClassFilter):
     """The same for mails, by the winning bounce; the status alone finds them by index."""
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        bounced = queryset.filter(status=BOUNCED, bounce_event_id__isnull=False)
+        bounced = queryset.filter(status=BOUNCED)
+        if value == BounceClass.UNKNOWN:  # and not a delivery with that very word
+            bounced = bounced.filter(bounce_event_id__isnull=False)
         return super().narrow(bounced, value)
 
 
