@@ -48,11 +48,11 @@ class Figure(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a table: what it is about, and its numbers."""
+    """A line of a table: what it is about, and its values, each with an address or none."""
 
     label: str
     url: str
-    cells: list[Any]
+    cells: list[tuple[Any, str]]
 
 
 class Links:
@@ -180,7 +180,12 @@ def _worst(found: figures.Overview, links: Links) -> list[Row]:
         Row(
             each.domain,
             links.to(q=f"@{each.domain}"),
-            [each.mails, each.failed, each.bounced, share(each.refused, each.mails)],
+            [
+                (each.mails, links.to(q=f"@{each.domain}")),
+                (each.failed, links.to(q=f"@{each.domain}", status=DeliveryStatus.FAILED)),
+                (each.bounced, links.to(q=f"@{each.domain}", status=BOUNCED)),
+                (share(each.refused, each.mails), ""),
+            ],
         )
         for each in worst
         if each.refused
@@ -193,8 +198,12 @@ def _slowest(found: figures.Overview, links: Links) -> list[Row]:
     return [
         Row(
             each.domain,
-            links.to(q=f"@{each.domain}", status=DeliveryStatus.SUCCEEDED),
-            [each.succeeded, words.duration(each.median or 0), words.duration(each.slow or 0)],
+            links.to(q=f"@{each.domain}"),
+            [
+                (each.succeeded, links.to(q=f"@{each.domain}", status=DeliveryStatus.SUCCEEDED)),
+                (words.duration(each.median or 0), ""),
+                (words.duration(each.slow or 0), ""),
+            ],
         )
         for each in timed[:LINES]
     ]
