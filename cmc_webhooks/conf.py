@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MAX_EVENTS": 1000,
     "STORE_SUBJECT": True,
     "RETENTION": {},
+    "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
 }
 
 
@@ -105,6 +106,12 @@ class Settings:
     def retention_of_events(self) -> int | None:
         """Days after which an event is gone and must not come back; None keeps all."""
         return dict(self.raw("RETENTION")).get("events")
+
+    @property
+    def api_permissions(self) -> tuple[str, ...]:
+        """Dotted paths of the permission classes that every view of the API asks."""
+        value = self.raw("API_PERMISSIONS")
+        return (value,) if isinstance(value, str) else tuple(value)
 
     def _secrets(self, name: str) -> tuple[str, ...]:
         """A list of secrets; a single text is one too, so that it is never taken letter by letter."""

@@ -13,12 +13,12 @@ from cmc_webhooks.models import DomainCount, MailCount
 from cmc_webhooks.querysets import exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
     from django.db.models import Model, QuerySet
 
-__all__ = ["Domain", "Overview", "Range", "mails", "overview"]
+__all__ = ["Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
 
 LARGEST = 30
 """Domains whose latencies are looked at: those with most mails."""
@@ -69,6 +69,24 @@ def mails(using: str, chosen: Range, **columns: Any) -> int:
     """How many mails stand there; `columns` are further conditions on `MailCount`."""
     sums = _within(using, MailCount, chosen).filter(**columns).aggregate(all=Sum("number"))
     return sums["all"] or 0
+
+
+def by(using: str, chosen: Range, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The mails of some days by these columns of `MailCount`, sorted by them; one statement."""
+    groups = _within(using, MailCount, chosen).order_by().values(*columns).annotate(mails=Sum("number"))
+    return [dict(group) for group in groups.order_by(*columns) if group["mails"]]
+
+
+def by_domain(using: str, chosen: Range) -> list[dict[str, Any]]:
+    """The mails of some days by recipient domain, most mails first; one statement.
+
+    Of each day and composition the 200 domains with most mails are told apart; "" is all others.
+    """
+    columns = ("mails", "succeeded", "failed", "bounced")
+    rows = _within(using, DomainCount, chosen).order_by().values("domain")
+    sums = rows.annotate(**{f"all_{column}": Sum(column) for column in columns})
+    told = [{"domain": row["domain"], **{column: row[f"all_{column}"] for column in columns}} for row in sums]
+    return sorted((row for row in told if row["mails"]), key=lambda row: (-row["mails"], row["domain"]))
 
 
 def overview(using: str, chosen: Range) -> Overview:

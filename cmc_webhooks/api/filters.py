@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import django_filters.rest_framework as filters
@@ -22,7 +24,15 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.querysets import MailEventQuerySet, MailQuerySet
 
-__all__ = ["BounceEventFilter", "DeliveryEventFilter", "FilterBackend", "MailFilter"]
+__all__ = [
+    "BlockEventFilter",
+    "BounceEventFilter",
+    "DeliveryEventFilter",
+    "FilterBackend",
+    "MailFilter",
+    "NotificationFilter",
+    "RejectedEventFilter",
+]
 
 LONGEST = 4000
 
@@ -53,6 +63,23 @@ class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
         if not value:
             return queryset
         return exactly(queryset, self.field_name, value)
+
+
+class TextsFilter(TextFilter):
+    """One of several texts, with commas between them."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        found = [exactly(queryset, self.field_name, text) for text in value.split(",")]
+        return reduce(or_, found)
+
+
+class DomainFilter(TextFilter):
+    """A recipient domain, in any letter case."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return super().filter(queryset, value.removeprefix("@").lower()) if value else queryset
 
 
 class ApiDataFilter(TextFilter):
@@ -99,6 +126,15 @@ class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped b
         return queryset.filter(_of_class(value))
 
 
+class BounceClassesFilter(filters.BaseInFilter, BounceClassFilter):  # type: ignore[misc] # untyped bases
+    """One of several classes, with commas between them."""
+
+    def filter(self, queryset: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        return reduce(or_, [BounceClassFilter.filter(self, queryset, each) for each in value])
+
+
 def _of_class(wanted: str) -> Q:
     """The codes of a class; `unknown` is also every code that is not in the list."""
     if wanted == BounceClass.UNKNOWN:
@@ -114,15 +150,31 @@ def _for_address(queryset: MailQuerySet | MailEventQuerySet, name: str, value: s
     return queryset.for_address(value)
 
 
-class HistoryFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
-    """What all lists have in common."""
+class ReceivedFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
+    """By the time of receipt."""
 
-    message_id = TextFilter(
-        method=_for_message, label="message_id", help_text="With or without angle brackets."
+    received_after = BoundFilter(
+        end=False, label="received_after", help_text="A day, or a time in ISO 8601; included."
     )
-    recipient = TextFilter(
-        method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
+    received_before = BoundFilter(
+        end=True,
+        label="received_before",
+        help_text="A day, which is included, or a time in ISO 8601, which is not.",
     )
+    received = "received_at"
+    """The column of that time."""
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        found = super().filter_queryset(queryset)
+        after, before = (self.form.cleaned_data[f"received_{end}"] for end in ("after", "before"))
+        if after is not None:
+            found = found.filter(**{f"{self.received}__gte": after})
+        return found if before is None else found.filter(**{f"{self.received}__lt": before})
+
+
+class OccurredFilter(ReceivedFilter):
+    """By CMC's clock as well."""
+
     occurred_after = BoundFilter(
         end=False, label="occurred_after", help_text="A day, or a time in ISO 8601; included."
     )
@@ -142,15 +194,32 @@ class HistoryFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
         raise NotImplementedError
 
 
+class HistoryFilter(OccurredFilter):
+    """What the lists of mails and of their events have in common."""
+
+    message_id = TextFilter(
+        method=_for_message, label="message_id", help_text="With or without angle brackets."
+    )
+    recipient = TextFilter(
+        method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
+    )
+
+
 class MailFilter(HistoryFilter):
     """Mails. A mail's time is that of its first event, so each belongs to one day."""
 
     sender = SenderFilter("header_from", label="sender")
     api_data = ApiDataFilter("api_data", label="api_data")
     server_composition = TextFilter("server_composition", label="server_composition")
+    server_composition__in = TextsFilter("server_composition", label="server_composition__in")
+    domain = DomainFilter("domain", label="domain")
     status = TextFilter("status", label="status")
+    status__in = TextsFilter("status", label="status__in")
     bounce_code = TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
     bounce_class = BounceClassFilter(label="bounce_class")
+    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+    received = "created_at"
 
     def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         if after is not None:
@@ -166,6 +235,8 @@ class MailEventFilter(HistoryFilter):
     sender = SenderFilter("mail__header_from", label="sender")
     api_data = ApiDataFilter("mail__api_data", label="api_data")
     server_composition = TextFilter("mail__server_composition", label="server_composition")
+    server_composition__in = TextsFilter("mail__server_composition", label="server_composition__in")
+    domain = DomainFilter("mail__domain", label="domain")
 
     def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         return queryset.occurred_between(after, before)
@@ -175,10 +246,43 @@ class DeliveryEventFilter(MailEventFilter):
     """Deliveries, by their own status."""
 
     status = TextFilter("status", label="status")
+    status__in = TextsFilter("status", label="status__in")
 
 
 class BounceEventFilter(MailEventFilter):
     """Bounces, by their own code."""
 
     bounce_code = TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
     bounce_class = BounceClassFilter(label="bounce_class")
+    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+
+
+class BlockEventFilter(OccurredFilter):
+    """Blocks, by address and code."""
+
+    recipient = TextFilter(
+        method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
+    )
+    bounce_code = TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
+    bounce_class = BounceClassFilter(label="bounce_class")
+    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+
+    def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+        return queryset.occurred_between(after, before)
+
+
+class NotificationFilter(ReceivedFilter):
+    """Notifications."""
+
+    event_type = TextFilter("event_type", label="event_type")
+    server_composition = TextFilter("server_composition", label="server_composition")
+
+
+class RejectedEventFilter(ReceivedFilter):
+    """Rejected events; `resolved` are those that were read again since."""
+
+    event_type = TextFilter("event_type", label="event_type")
+    server_composition = TextFilter("server_composition", label="server_composition")
+    resolved = filters.BooleanFilter("resolved_at", lookup_expr="isnull", exclude=True, label="resolved")

@@ -15,7 +15,13 @@ from cmc_webhooks import keyset
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
-__all__ = ["EventPagination", "KeysetPagination", "MailPagination"]
+__all__ = [
+    "EventPagination",
+    "KeysetPagination",
+    "MailPagination",
+    "NotificationPagination",
+    "RejectedEventPagination",
+]
 
 
 class KeysetPagination(pagination.CursorPagination):
@@ -92,6 +98,20 @@ class EventPagination(KeysetPagination):
 
     ordering_word = "occurred_at"
     keys = ("id",)
+
+
+class NotificationPagination(KeysetPagination):
+    """By the time of receipt, which their keys begin with."""
+
+    ordering_word = "received_at"
+    keys = ("id",)
+
+
+class RejectedEventPagination(KeysetPagination):
+    """By the time of receipt; there are 10,000 open ones at most."""
+
+    ordering_word = "received_at"
+    keys = ("received_at", "id")
 
 
 def _refusal(name: str, allowed: str) -> exceptions.ValidationError:

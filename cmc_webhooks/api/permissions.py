@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_permission_codename
+from django.utils.module_loading import import_string
 from rest_framework import permissions
+
+from cmc_webhooks.conf import app_settings
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
-__all__ = ["MayView"]
+__all__ = ["MayView", "chosen"]
+
+
+def chosen() -> list[Any]:
+    """The permission classes of every view: `CMC_WEBHOOKS_API_PERMISSIONS`, dotted paths, or `MayView`."""
+    return [import_string(path) for path in app_settings.api_permissions]
 
 
 class MayView(permissions.BasePermission):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
-from cmc_webhooks import history
-from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
+from cmc_webhooks import figures, history, keyset
+from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification, RejectedEvent
+from cmc_webhooks.status import bounce_class
 
 if TYPE_CHECKING:
     from cmc_webhooks.models import MailEvent
 
 __all__ = [
+    "BlockEventSerializer",
     "BounceEventSerializer",
     "DeliveryEventSerializer",
     "MailDetailSerializer",
     "MailSerializer",
+    "NotificationSerializer",
+    "RejectedEventSerializer",
+    "StatisticsQuerySerializer",
     "TimelineEventSerializer",
 ]
 
@@ -109,3 +116,93 @@ class BounceEventSerializer(serializers.ModelSerializer[BounceEvent]):
         model = BounceEvent
         fields = (*_EVENT_FIELDS, "bounce_code", "bounce_class", "reason", "extra")
         read_only_fields = fields
+
+
+class BlockEventSerializer(serializers.ModelSerializer[BlockEvent]):
+    """An operation on CMC's list of blocked addresses; `raw` is all that was sent."""
+
+    bounce_class = serializers.SerializerMethodField()
+
+    class Meta:
+        model = BlockEvent
+        fields = (
+            *("id", "address", "occurred_at", "received_at"),
+            *("bounce_code", "bounce_class", "occurrences", "raw"),
+        )
+        read_only_fields = fields
+
+    def get_bounce_class(self, block: BlockEvent) -> str:
+        return bounce_class(block.bounce_code).value
+
+
+class NotificationSerializer(serializers.ModelSerializer[Notification]):
+    """One POST, as counts of its events."""
+
+    class Meta:
+        model = Notification
+        fields = ("id", "received_at", "event_type", "server_composition", "new", "repeated", "rejected")
+        read_only_fields = fields
+
+
+class RejectedEventSerializer(serializers.ModelSerializer[RejectedEvent]):
+    """An event that could not be stored: what was sent, and why not."""
+
+    class Meta:
+        model = RejectedEvent
+        fields = (
+            *("id", "received_at", "event_type", "server_composition"),
+            *("position", "error", "raw", "resolved_at"),
+        )
+        read_only_fields = fields
+
+
+class StatisticsQuerySerializer(serializers.Serializer[Any]):
+    """What `stats/` is asked: days of the project's TIME_ZONE, both ends among them, and what to sum by."""
+
+    GROUPS = ("day", "status", "bounce_class", "server_composition", "domain")
+    MOST_DAYS = 366
+
+    by = serializers.CharField(default="day,status")
+    server_composition = serializers.CharField(default=None, trim_whitespace=False, max_length=255)
+
+    def get_fields(self) -> dict[str, Any]:
+        days = {name: serializers.DateField(required=False) for name in ("from", "to")}
+        return {**super().get_fields(), **days}
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields) - {"format"})
+        if unknown:
+            allowed = ", ".join(sorted(self.fields))
+            raise serializers.ValidationError(
+                {"detail": f"Unknown parameter {unknown[0][:64]!a}. Allowed are: {allowed}."}
+            )
+        return super().to_internal_value(data)
+
+    def validate_by(self, text: str) -> list[str]:
+        groups = text.split(",")
+        if not set(groups) <= set(self.GROUPS) or len(set(groups)) != len(groups):
+            raise serializers.ValidationError(f"A list of these is allowed: {', '.join(self.GROUPS)}.")
+        if "domain" in groups and len(groups) > 1:
+            raise serializers.ValidationError("domain is allowed alone.")
+        return groups
+
+    def validate(self, values: Any) -> Any:
+        last = values.get("to") or timezone.localdate(timezone=timezone.get_default_timezone())
+        if last.year not in keyset.YEARS:
+            allowed = f"The years {keyset.YEARS.start} to {keyset.YEARS.stop - 1} are allowed."
+            raise serializers.ValidationError({"to": [allowed]})
+        first = values.get("from") or last - timedelta(days=29)
+        if not 0 <= (last - first).days < self.MOST_DAYS:
+            raise serializers.ValidationError(
+                {
+                    "from": [
+                        f"From 1 to {self.MOST_DAYS} days are allowed, and `to` must not come before `from`."
+                    ]
+                }
+            )
+        return {**values, "from": first, "to": last}
+
+    def chosen(self) -> figures.Range:
+        """The valid values."""
+        values = self.validated_data
+        return figures.Range(values["from"], values["to"], values["server_composition"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.urls import path
 from rest_framework import routers
 
 from cmc_webhooks.api import views
@@ -14,5 +15,11 @@ router.include_format_suffixes = False
 router.register("mails", views.MailViewSet, basename="mail")
 router.register("delivery-events", views.DeliveryEventViewSet, basename="delivery-event")
 router.register("bounce-events", views.BounceEventViewSet, basename="bounce-event")
+router.register("block-events", views.BlockEventViewSet, basename="block-event")
+router.register("notifications", views.NotificationViewSet, basename="notification")
+router.register("rejected-events", views.RejectedEventViewSet, basename="rejected-event")
 
-urlpatterns = router.urls
+urlpatterns = [
+    path("stats/", views.StatisticsViewSet.as_view({"get": "list"}), name="stats"),
+    *router.urls,
+]

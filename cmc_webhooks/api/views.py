@@ -7,31 +7,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rest_framework import permissions, routers, viewsets
+from rest_framework import routers, viewsets
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
 
-from cmc_webhooks.api import filters, pagination, serializers
-from cmc_webhooks.api.permissions import MayView
-from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
+from cmc_webhooks import figures, store
+from cmc_webhooks.api import filters, pagination, permissions, serializers
+from cmc_webhooks.models import (
+    BlockEvent,
+    BounceEvent,
+    DeliveryEvent,
+    Mail,
+    Notification,
+    RejectedEvent,
+)
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
+    from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
 
-__all__ = ["BounceEventViewSet", "DeliveryEventViewSet", "HistoryRootView", "MailViewSet"]
+__all__ = [
+    "BlockEventViewSet",
+    "BounceEventViewSet",
+    "DeliveryEventViewSet",
+    "HistoryRootView",
+    "MailViewSet",
+    "NotificationViewSet",
+    "RejectedEventViewSet",
+    "StatisticsViewSet",
+]
 
 
 class HistoryRootView(routers.APIRootView):
     """The history of mails that were sent through Customers Mail Cloud."""
 
-    permission_classes = [permissions.IsAuthenticated]
+    permission_classes = [IsAuthenticated]
 
 
 class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     """What all lists and details have in common."""
 
-    permission_classes = [MayView]
+    permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
+
+    def get_permissions(self) -> list[Any]:
+        """Those above, or what the project chose for this API; never its default for all of its views."""
+        return [permission() for permission in permissions.chosen()]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Query strings are UTF-8; Django reads them in whatever charset a GET's header names, even utf-7.
@@ -67,3 +90,48 @@ class BounceEventViewSet(HistoryViewSet):
     serializer_class = serializers.BounceEventSerializer
     filterset_class = filters.BounceEventFilter
     pagination_class = pagination.EventPagination
+
+
+class BlockEventViewSet(HistoryViewSet):
+    """Operations on CMC's list of blocked addresses (Pro plan)."""
+
+    queryset = BlockEvent.objects.all()
+    serializer_class = serializers.BlockEventSerializer
+    filterset_class = filters.BlockEventFilter
+    pagination_class = pagination.EventPagination
+
+
+class NotificationViewSet(HistoryViewSet):
+    """POSTs that were answered 200, as counts."""
+
+    queryset = Notification.objects.all()
+    serializer_class = serializers.NotificationSerializer
+    filterset_class = filters.NotificationFilter
+    pagination_class = pagination.NotificationPagination
+
+
+class RejectedEventViewSet(HistoryViewSet):
+    """Events that could not be stored, as they were sent."""
+
+    queryset = RejectedEvent.objects.all()
+    serializer_class = serializers.RejectedEventSerializer
+    filterset_class = filters.RejectedEventFilter
+    pagination_class = pagination.RejectedEventPagination
+
+
+class StatisticsViewSet(HistoryViewSet):
+    """How many mails stand where, from the counts that are kept by day; nothing is counted for it."""
+
+    queryset = Mail.objects.all()  # whose view permission is asked
+    serializer_class = serializers.StatisticsQuerySerializer
+    filter_backends = []
+    pagination_class = None
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The sums by what `by` names, in its order."""
+        query = serializers.StatisticsQuerySerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        chosen, by = query.chosen(), query.validated_data["by"]
+        using = store.alias()
+        rows = figures.by_domain(using, chosen) if by == ["domain"] else figures.by(using, chosen, by)
+        return Response({"from": chosen.first, "to": chosen.last, "results": rows})

@@ -11,6 +11,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from cmc_webhooks.checks.messages import Message, error, warning
@@ -108,6 +109,7 @@ def _settings() -> Iterator[Message]:
             _('CMC_WEBHOOKS_DISPATCH is neither "inline" nor "deferred" nor the dotted path of a callable.'),
             _("Inline: the request sends the signals after its commit. Otherwise a worker does."),
         )
+    yield from _api()
     yield from _networks()
     yield from _retention()
 
@@ -128,6 +130,34 @@ def _workers() -> Iterator[Message]:
             _('CMC_WEBHOOKS_DISPATCH is "deferred", but the task backend has no workers.'),
             _("Set TASKS to a backend with workers, such as django_tasks_db.DatabaseBackend."),
         )
+
+
+def _api() -> Iterator[Message]:
+    if not apps.is_installed("rest_framework"):
+        return
+    try:
+        permissions = [import_string(path) for path in app_settings.api_permissions]
+    except (ImportError, TypeError):
+        permissions = []
+    if not permissions or not all(isinstance(permission, type) for permission in permissions):
+        yield error(
+            "E024",
+            _("CMC_WEBHOOKS_API_PERMISSIONS is not a list of dotted paths of permission classes."),
+            _("Leave it out: then whoever may view a model in the admin may read it in the API."),
+        )
+    if _is_api_mounted() and not apps.is_installed("django_filters"):
+        yield warning(
+            "W025",
+            _("The API is mounted, but django_filters is not installed."),
+            _('Add "django_filters" to INSTALLED_APPS: the browsable API needs its templates.'),
+        )
+
+
+def _is_api_mounted() -> bool:
+    try:
+        return bool(reverse("cmc_webhooks_api:mail-list"))
+    except NoReverseMatch:
+        return False
 
 
 def _networks() -> Iterator[Message]:

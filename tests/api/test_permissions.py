@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+from rest_framework.permissions import BasePermission
 
 from cmc_webhooks import models
 from cmc_webhooks.api import views
 from tests import factories
-from tests.api.conftest import LISTS, Api, user_with
+from tests.api.conftest import Api, user_with
 
 pytestmark = pytest.mark.django_db
 
@@ -17,14 +18,25 @@ PERMISSIONS = {
     "mail": "view_mail",
     "delivery-event": "view_deliveryevent",
     "bounce-event": "view_bounceevent",
+    "block-event": "view_blockevent",
+    "notification": "view_notification",
+    "rejected-event": "view_rejectedevent",
 }
+LISTS = tuple(PERMISSIONS)
 
 
 @pytest.fixture
 def paths():
     """The addresses of the list and of one row of each kind."""
     delivery, bounce = factories.DeliveryEventFactory(), factories.BounceEventFactory()
-    rows = {"mail": delivery.mail, "delivery-event": delivery, "bounce-event": bounce}
+    rows = {
+        "mail": delivery.mail,
+        "delivery-event": delivery,
+        "bounce-event": bounce,
+        "block-event": factories.BlockEventFactory(),
+        "notification": delivery.notification,
+        "rejected-event": factories.RejectedEventFactory(),
+    }
     return {
         name: [
             reverse(f"cmc_webhooks_api:{name}-list"),
@@ -115,7 +127,10 @@ class TestHistoryRootView:
         response = api.client.get(reverse("cmc_webhooks_api:api-root"))
 
         assert response.status_code == 200
-        assert set(response.json()) == {"mails", "delivery-events", "bounce-events"}
+        assert set(response.json()) == {
+            *("mails", "delivery-events", "bounce-events"),
+            *("block-events", "notifications", "rejected-events"),
+        }
 
     def test_tells_anonymous_users_nothing(self):
         response = Api().client.get(reverse("cmc_webhooks_api:api-root"))
@@ -139,3 +154,29 @@ class TestViews:
         named = {attribute for base in ours for attribute in vars(base)}
 
         assert named.isdisjoint({"authentication_classes", "throttle_classes", "renderer_classes"})
+
+
+class Nobody(BasePermission):
+    """What a project may choose instead."""
+
+    def has_permission(self, request, view):
+        return request.user.username == "chosen"
+
+
+class TestChosenPermissions:
+    def test_take_the_place_of_ours_everywhere(self, paths, settings):
+        settings.CMC_WEBHOOKS_API_PERMISSIONS = ["tests.api.test_permissions.Nobody"]
+        chosen = Api(User.objects.create_user("chosen"))
+        superuser = Api(User.objects.create_superuser("root"))
+        urls = [url for each in paths.values() for url in each] + [reverse("cmc_webhooks_api:stats")]
+
+        assert {chosen.client.get(url).status_code for url in urls} == {200}
+        assert {superuser.client.get(url).status_code for url in urls} == {403}
+
+    def test_of_the_statistics_are_those_of_mails(self):
+        url = reverse("cmc_webhooks_api:stats")
+
+        assert Api().client.get(url).status_code == 403
+        assert Api(user_with("view_bounceevent")).client.get(url).status_code == 403
+        assert Api(user_with("view_mail")).client.get(url).status_code == 200
+        assert Api(user_with("view_mail")).client.post(url).status_code == 405
