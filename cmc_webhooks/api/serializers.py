@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cmc_webhooks import figures, history, keyset
-from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification, RejectedEvent
+from cmc_webhooks.api.schema import Described
+from cmc_webhooks.models import (
+    BlockEvent,
+    BounceEvent,
+    DeliveryEvent,
+    Mail,
+    MailEvent,
+    Notification,
+    RejectedEvent,
+)
 from cmc_webhooks.status import bounce_class
-
-if TYPE_CHECKING:
-    from cmc_webhooks.models import MailEvent
 
 __all__ = [
     "BlockEventSerializer",
@@ -28,7 +35,7 @@ __all__ = [
 ]
 
 
-class MailSerializer(serializers.ModelSerializer[Mail]):
+class MailSerializer(Described, serializers.ModelSerializer[Mail]):
     """A mail and where it stands."""
 
     class Meta:
@@ -58,7 +65,7 @@ class MailSerializer(serializers.ModelSerializer[Mail]):
         read_only_fields = fields
 
 
-class TimelineEventSerializer(serializers.Serializer[Any]):
+class TimelineEventSerializer(Described, serializers.Serializer[Any]):
     """One event of a mail, the same fields for deliveries and bounces; what the other kind has is empty.
 
     `status` is what this event alone says of its mail: a delivery's status, or `bounced`.
@@ -89,6 +96,7 @@ class MailDetailSerializer(MailSerializer):
         fields = (*MailSerializer.Meta.fields, "timeline")  # type: ignore[assignment] # one longer
         read_only_fields = fields  # type: ignore[assignment] # one longer
 
+    @extend_schema_field(TimelineEventSerializer(many=True))
     def get_timeline(self, mail: Mail) -> Any:
         return TimelineEventSerializer(history.timeline(mail), many=True).data
 
@@ -96,7 +104,7 @@ class MailDetailSerializer(MailSerializer):
 _EVENT_FIELDS = ("id", "mail", "message_id", "recipient", "occurred_at", "received_at")
 
 
-class DeliveryEventSerializer(serializers.ModelSerializer[DeliveryEvent]):
+class DeliveryEventSerializer(Described, serializers.ModelSerializer[DeliveryEvent]):
     """A step on a mail's way; `mail` is its key."""
 
     mail = serializers.UUIDField(source="mail_id", read_only=True)
@@ -107,7 +115,7 @@ class DeliveryEventSerializer(serializers.ModelSerializer[DeliveryEvent]):
         read_only_fields = fields
 
 
-class BounceEventSerializer(serializers.ModelSerializer[BounceEvent]):
+class BounceEventSerializer(Described, serializers.ModelSerializer[BounceEvent]):
     """An error told by a server or a returned mail; `mail` is the key of its mail."""
 
     mail = serializers.UUIDField(source="mail_id", read_only=True)
@@ -118,7 +126,7 @@ class BounceEventSerializer(serializers.ModelSerializer[BounceEvent]):
         read_only_fields = fields
 
 
-class BlockEventSerializer(serializers.ModelSerializer[BlockEvent]):
+class BlockEventSerializer(Described, serializers.ModelSerializer[BlockEvent]):
     """An operation on CMC's list of blocked addresses; `raw` is all that was sent."""
 
     bounce_class = serializers.SerializerMethodField()
@@ -135,7 +143,7 @@ class BlockEventSerializer(serializers.ModelSerializer[BlockEvent]):
         return bounce_class(block.bounce_code).value
 
 
-class NotificationSerializer(serializers.ModelSerializer[Notification]):
+class NotificationSerializer(Described, serializers.ModelSerializer[Notification]):
     """One POST, as counts of its events."""
 
     class Meta:
@@ -144,7 +152,7 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
         read_only_fields = fields
 
 
-class RejectedEventSerializer(serializers.ModelSerializer[RejectedEvent]):
+class RejectedEventSerializer(Described, serializers.ModelSerializer[RejectedEvent]):
     """An event that could not be stored: what was sent, and why not."""
 
     class Meta:
@@ -154,6 +162,33 @@ class RejectedEventSerializer(serializers.ModelSerializer[RejectedEvent]):
             *("position", "error", "raw", "resolved_at"),
         )
         read_only_fields = fields
+
+
+class StatisticsRowSerializer(Described, serializers.Serializer[Any]):
+    """A sum: the columns that were asked for, and how many mails; of a domain also what became of them."""
+
+    day = serializers.DateField(required=False, read_only=True)
+    status = serializers.CharField(required=False, read_only=True)
+    bounce_class = serializers.CharField(required=False, read_only=True)
+    server_composition = serializers.CharField(required=False, read_only=True)
+    domain = serializers.CharField(required=False, read_only=True)
+    mails = serializers.IntegerField(read_only=True)
+    succeeded = serializers.IntegerField(required=False, read_only=True)
+    failed = serializers.IntegerField(required=False, read_only=True)
+    bounced = serializers.IntegerField(required=False, read_only=True)
+
+
+class StatisticsSerializer(serializers.Serializer[Any]):
+    """The sums of some days."""
+
+    results = StatisticsRowSerializer(many=True, read_only=True, help_text="The sums, in the order of `by`.")
+
+    def get_fields(self) -> dict[str, Any]:
+        days = {
+            name: serializers.DateField(read_only=True, help_text="A day, which is counted.")
+            for name in ("from", "to")
+        }
+        return {**days, **super().get_fields()}
 
 
 class StatisticsQuerySerializer(serializers.Serializer[Any]):

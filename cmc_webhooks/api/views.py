@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from cmc_webhooks import figures, store
 from cmc_webhooks.api import filters, pagination, permissions, serializers
+from cmc_webhooks.api.schema import HistorySchema, StatisticsSchema
 from cmc_webhooks.models import (
     BlockEvent,
     BounceEvent,
@@ -43,12 +44,14 @@ __all__ = [
 class HistoryRootView(routers.APIRootView):
     """The history of mails that were sent through Customers Mail Cloud."""
 
+    schema = None  # an index of addresses, not a part of what is described
     permission_classes = [IsAuthenticated]
 
 
 class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     """What all lists and details have in common."""
 
+    schema = HistorySchema()
     permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
 
@@ -122,8 +125,9 @@ class RejectedEventViewSet(HistoryViewSet):
 class StatisticsViewSet(HistoryViewSet):
     """How many mails stand where, from the counts that are kept by day; nothing is counted for it."""
 
+    schema = StatisticsSchema()
     queryset = Mail.objects.all()  # whose view permission is asked
-    serializer_class = serializers.StatisticsQuerySerializer
+    serializer_class = serializers.StatisticsSerializer
     filter_backends = []
     pagination_class = None
 
