@@ -16,11 +16,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from django.db.models import Model, QuerySet
 
-__all__ = ["YEARS", "BadCursor", "Page", "read"]
+__all__ = ["YEARS", "BadCursor", "Page", "read", "walk"]
 
 YEARS = range(1900, 9999)
 """Years with room on both sides: no zone can push their times out of what Python and databases know."""
@@ -67,6 +67,27 @@ def read(
         _cursor(_NEXT, fields, rows[-1]) if has_next else None,
         _cursor(_PREVIOUS, fields, rows[0]) if has_previous else None,
     )
+
+
+def walk(
+    queryset: QuerySet[Any], keys: Sequence[str], *, size: int, descending: bool = True, cursor: str = ""
+) -> Iterator[list[Any]]:
+    """The rows of a page and of all after it, that many at a time.
+
+    Raises:
+        BadCursor: it is none; before the first row.
+    """
+    page = read(queryset, keys, size=size, descending=descending, cursor=cursor)
+    return _walk(page, queryset, keys, size, descending=descending)
+
+
+def _walk(
+    page: Page, queryset: QuerySet[Any], keys: Sequence[str], size: int, *, descending: bool
+) -> Iterator[list[Any]]:
+    yield page.rows
+    while page.next is not None:
+        page = read(queryset, keys, size=size, descending=descending, cursor=page.next)
+        yield page.rows
 
 
 def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from cmc_webhooks import cells
 from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from cmc_webhooks.keyset import Page
 
 ROWS_AT_ONCE = 1000
-BOM = "\ufeff"
 
 _OF_MAIL = (
     "message_id",
@@ -43,9 +41,6 @@ COLUMNS: Mapping[type[Model], Sequence[str]] = {
 }
 """What is written of each row; times in the active zone, which the first line names."""
 
-# What spreadsheets take for the beginning of a formula, full width too (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
 
 class _Echo:
     """A file that hands back what is written to it."""
@@ -66,28 +61,15 @@ def response(model: type[Model], read: Callable[[str | None], Page], name: str) 
     )
 
 
-def cell(value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        local = timezone.localtime(value) if timezone.is_aware(value) else value
-        return f"{local:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False) if value else ""
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
 def _lines(model: type[Model], read: Callable[[str | None], Page]) -> Iterator[str]:
     columns = COLUMNS[model]
     write = csv.writer(_Echo()).writerow
     zone = timezone.get_current_timezone_name()
-    yield BOM + write([f"{name} ({zone})" if name.endswith("_at") else name for name in columns])
+    yield cells.BOM + write([f"{name} ({zone})" if name.endswith("_at") else name for name in columns])
     page = read(None)
     while True:
         for row in page.rows:
-            yield write([cell(value) for value in _values(row, columns)])
+            yield write([cells.cell(value) for value in _values(row, columns)])
         if page.next is None:
             return
         page = read(page.next)

@@ -13,6 +13,8 @@ from rest_framework.utils.urls import replace_query_param
 from cmc_webhooks import keyset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rest_framework.request import Request
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
     "NotificationPagination",
     "RejectedEventPagination",
 ]
+
+
+_TAKE_IT = "Take it from `next` or `previous` of a page as it is."
 
 
 class KeysetPagination(pagination.CursorPagination):
@@ -50,11 +55,19 @@ class KeysetPagination(pagination.CursorPagination):
         try:
             page = keyset.read(queryset, self.keys, size=size, descending=descending, cursor=cursor)
         except keyset.BadCursor:
-            allowed = "Take it from `next` or `previous` of a page as it is."
-            raise _refusal(self.cursor_query_param, allowed) from None
+            raise _refusal(self.cursor_query_param, _TAKE_IT) from None
         self._next, self._previous = self._link(request, page.next), self._link(request, page.previous)
         self.display_page_controls = bool(self._next or self._previous)
         return page.rows
+
+    def walk(self, queryset: Any, request: Request) -> Iterator[list[Any]]:
+        """All rows from the page that is asked for, a thousand at a time."""
+        cursor = request.query_params.get(self.cursor_query_param, "")
+        descending = self._descending(request)
+        try:
+            return keyset.walk(queryset, self.keys, size=1000, descending=descending, cursor=cursor)
+        except keyset.BadCursor:
+            raise _refusal(self.cursor_query_param, _TAKE_IT) from None
 
     def get_next_link(self) -> str | None:
         return self._next

@@ -99,6 +99,13 @@ class HistorySchema(AutoSchema):
                 field["examples"] = [example]
         return schema
 
+    def _get_parameters(self) -> Any:
+        parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore]
+        for parameter in parameters:
+            if parameter["name"] == "format":
+                parameter["description"] = "Instead of the Accept header; csv and jsonl are all rows at once."
+        return parameters
+
 
 class StatisticsSchema(HistorySchema):
     """`stats/`: one answer, not a list of rows of a table."""

@@ -5,14 +5,20 @@ Whatever decides who sees what is named here; authentication, throttles and rend
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
+from django.http import StreamingHttpResponse
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
 from rest_framework import routers, viewsets
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 
 from cmc_webhooks import figures, store
-from cmc_webhooks.api import filters, pagination, permissions, serializers
+from cmc_webhooks.api import filters, pagination, permissions, renderers, serializers
 from cmc_webhooks.api.schema import HistorySchema, StatisticsSchema
 from cmc_webhooks.models import (
     BlockEvent,
@@ -59,10 +65,42 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
         """Those above, or what the project chose for this API; never its default for all of its views."""
         return [permission() for permission in permissions.chosen()]
 
+    def get_renderers(self) -> list[Any]:
+        """The project's, and behind them for lists those that stream."""
+        streaming = [] if self.detail else [renderers.CsvRenderer(), renderers.JsonLinesRenderer()]
+        return [*super().get_renderers(), *streaming]
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        # A page; as CSV or JSON Lines all rows from there on.
+        renderer = request.accepted_renderer
+        if not isinstance(renderer, renderers.StreamingRenderer):
+            return super().list(request, *args, **kwargs)
+        paginator: Any = self.paginator
+        pages = paginator.walk(self.filter_queryset(self.get_queryset()), request)
+        serializer: Any = self.get_serializer()
+        rows = (serializer.to_representation(row) for page in pages for row in page)
+        return StreamingHttpResponse(
+            renderer.stream(rows, serializer.fields),
+            content_type=f"{renderer.media_type}; charset={renderer.charset}",
+            headers={"Content-Disposition": f'attachment; filename="{self.basename}.{renderer.format}"'},
+        )
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        # One row, with an ETag of all that is told of it: 304 to those who have it already.
+        response = super().retrieve(request, *args, **kwargs)
+        text = json.dumps(response.data, cls=JSONEncoder, sort_keys=True)
+        etag = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+        return get_conditional_response(request._request, etag=etag, response=_tagged(response, etag))
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Query strings are UTF-8; Django reads them in whatever charset a GET's header names, even utf-7.
         request.encoding = "utf-8"
         return super().dispatch(request, *args, **kwargs)
+
+
+def _tagged(response: Response, etag: str) -> Response:
+    response["ETag"] = etag
+    return response
 
 
 class MailViewSet(HistoryViewSet):

@@ -1,0 +1,59 @@
+"""Lists as CSV and as JSON Lines: all rows that are filtered, streamed in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+from rest_framework import renderers
+from rest_framework.utils import encoders
+
+from cmc_webhooks import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["CsvRenderer", "JsonLinesRenderer", "StreamingRenderer"]
+
+
+class StreamingRenderer(renderers.JSONRenderer):
+    """What a list streams through; an error, which is no list, is JSON."""
+
+    charset = "utf-8"
+
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
+        """The rows, each a mapping by these names, as bytes."""
+        raise NotImplementedError
+
+
+class JsonLinesRenderer(StreamingRenderer):
+    """One JSON object a line (jsonlines.org)."""
+
+    media_type = "application/x-ndjson"
+    format = "jsonl"
+
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
+        for row in rows:
+            yield json.dumps(row, cls=encoders.JSONEncoder, ensure_ascii=False).encode() + b"\n"
+
+
+class CsvRenderer(StreamingRenderer):
+    """CSV as spreadsheets open it: with a byte order mark, and no cell a formula (RFC 4180)."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
+        names = list(names)
+        write = csv.writer(_Echo()).writerow
+        yield (cells.BOM + write(names)).encode()
+        for row in rows:
+            yield write([cells.cell(row[name]) for name in names]).encode()
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text

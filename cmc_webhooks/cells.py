@@ -1,0 +1,30 @@
+"""Values as cells of a CSV file that spreadsheets open: no cell is a formula. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+__all__ = ["BOM", "cell"]
+
+BOM = "\ufeff"
+"""What tells Excel that a file is UTF-8."""
+
+# What spreadsheets take for the beginning of a formula, full width too (OWASP, CSV Injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def cell(value: Any) -> str:
+    """A value as text that no spreadsheet takes for a formula; times in the active zone, without offset."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        local = timezone.localtime(value) if timezone.is_aware(value) else value
+        return f"{local:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
