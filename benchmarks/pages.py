@@ -120,6 +120,23 @@ def export(client):
     return lines, time.perf_counter() - began, most - early
 
 
+def table(client, addresses, *, plans=False):
+    """Print what each of these addresses costs."""
+    print("| page | statements | SQL, ms | whole page, ms | whole tables read |")
+    print("|---|---|---|---|---|")
+    for name, url in addresses.items():
+        count, sql, whole, sent = measure(client, url)
+        found = [plan_of(*each) for each in sent if each[0].startswith("SELECT")]
+        scans = {t for plan in found for line in plan for t in LARGE if f"Seq Scan on {t} " in line}
+        print(
+            f"| {name} | {count} | {sql:.1f} | {whole:.0f} | {', '.join(sorted(scans)) or 'none'} |",
+            flush=True,
+        )
+        if plans:
+            for plan in found:
+                print("\n".join(plan), end="\n\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plans", action="store_true")
@@ -128,19 +145,7 @@ def main() -> None:
     user, _ = User.objects.get_or_create(username="benchmark", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(user)
-    print("| page | statements | SQL, ms | whole page, ms | whole tables read |")
-    print("|---|---|---|---|---|")
-    for name, url in pages().items():
-        count, sql, whole, sent = measure(client, url)
-        plans = [plan_of(*each) for each in sent if each[0].startswith("SELECT")]
-        scans = {t for plan in plans for line in plan for t in LARGE if f"Seq Scan on {t} " in line}
-        print(
-            f"| {name} | {count} | {sql:.1f} | {whole:.0f} | {', '.join(sorted(scans)) or 'none'} |",
-            flush=True,
-        )
-        if chosen.plans:
-            for plan in plans:
-                print("\n".join(plan), end="\n\n")
+    table(client, pages(), plans=chosen.plans)
     if chosen.export:
         rows, seconds, grown = export(client)
         print(f"exported {rows:,} lines in {seconds:.0f} s, memory grew by {grown / 2**20:.1f} MiB")

@@ -44,7 +44,8 @@ class EventQuerySet(models.QuerySet[Any]):
         """The events with `after` <= `occurred_at` < `before` (aware); found by ranges of the primary key.
 
         Keys carry CMC's wall clock, which is less than a day from UTC in any zone; events without a usable
-        `created` have no time in their key and are looked at one by one.
+        `created` have no time in their key and are looked at one by one: whether there are any is asked at
+        once, with one statement, if `after` is given.
         """
         exact, by_key = Q(), Q()
         after, before = _within_calendar(after), _within_calendar(before)
@@ -54,9 +55,14 @@ class EventQuerySet(models.QuerySet[Any]):
         if before is not None:
             # This bound on the key holds for untimed events too: outside the OR it ends what is read.
             exact &= Q(occurred_at__lt=before, pk__lt=wire.key_at(_wall_clock(before, days=1)))
-        if by_key:
-            by_key |= Q(pk__lt=wire.UNTIMED_END)
+        if by_key and self._has_untimed(exact):
+            by_key |= Q(pk__lt=wire.UNTIMED_END)  # an OR, which no database reads as one range
         return self.filter(by_key & exact) if exact else self
+
+    def _has_untimed(self, exact: Q) -> bool:
+        """Whether events without a time in their key happened then; there are hardly ever any."""
+        untimed = self.model._default_manager.using(self.db).filter(pk__lt=wire.UNTIMED_END)
+        return bool(untimed.filter(exact).exists())
 
 
 class BlockEventQuerySet(EventQuerySet):

@@ -141,10 +141,27 @@ class TestOccurredBetween:
         assert not models.DeliveryEvent.objects.occurred_between(self.START + day).exists()
 
     def test_uses_ranges_of_the_primary_key(self, hours):
-        _, [sql] = captured(lambda: models.DeliveryEvent.objects.occurred_between(self.START, self.START))
+        end = self.START + timedelta(hours=4)
 
-        assert ".id >=" in sql
-        assert sql.count(".id <") == 2
+        found, [asked, sql] = captured(
+            lambda: models.DeliveryEvent.objects.occurred_between(self.START, end).order_by("pk")
+        )
+
+        assert " OR " not in asked + sql
+        assert (sql.count(".id >="), sql.count(".id <")) == (1, 1)
+        assert found == hours
+
+    def test_looks_at_events_without_a_time_if_there_are_any(self, hours):
+        untimed = factories.DeliveryEventFactory(
+            id=wire.event_key("deliveries", "pro", {}, {}, None), occurred_at=self.START
+        )
+
+        found, [_, sql] = captured(
+            lambda: models.DeliveryEvent.objects.occurred_between(self.START, self.START + timedelta(hours=1))
+        )
+
+        assert " OR " in sql
+        assert set(found) == {hours[0], untimed}
 
     @pytest.mark.parametrize("zone", [14, 0, -12])
     @pytest.mark.parametrize(
@@ -191,7 +208,7 @@ class TestOccurredBetween:
 
         rows = models.DeliveryEvent.objects.occurred_between(after=bound, before=bound)
 
-        assert str(rows.query.where).count("DeliveryEvent.id") == 3
+        assert str(rows.query.where).count("DeliveryEvent.id") == 2
 
     def test_reads_naive_bounds_in_the_zone_of_the_project(self, settings):
         settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"

@@ -227,7 +227,7 @@ class TestC58:
         with CaptureQueriesContext(connection) as captured:
             api.list("delivery-event", occurred_after="2023-01-25", occurred_before="2023-01-26")
 
-        [sql] = [query["sql"] for query in captured if "cmc_webhooks_deliveryevent" in query["sql"]]
+        [_, sql] = [query["sql"] for query in captured if "cmc_webhooks_deliveryevent" in query["sql"]]
         bare = sql.replace('"', "").replace("`", "")
         assert "cmc_webhooks_deliveryevent.id >=" in bare
         assert "cmc_webhooks_deliveryevent.id <" in bare
