@@ -98,7 +98,7 @@ def wire_json(event_type, *events):
 
 
 def everything_shown():
-    """Every table as text, every page of the admin, every answer of the API."""
+    """Every table as text, every page and export of the admin, every answer of the API."""
     shown = [repr(list(model._base_manager.values())) for model in apps.get_models()]
     shown += [
         repr(row) + str(row)
@@ -110,6 +110,10 @@ def everything_shown():
         if model._meta.app_label == "cmc_webhooks":
             shown.append(browser.open_list(model._meta.model_name).content.decode())
             shown += [browser.open_page(row).content.decode() for row in model._default_manager.all()]
+    for name in ("mail", "deliveryevent", "bounceevent"):
+        exported = browser.post(reverse(f"admin:cmc_webhooks_{name}_export"))
+        shown.append(b"".join(exported.streaming_content).decode())
+    shown.append(browser.get(reverse("admin:cmc_webhooks_mail_overview")).content.decode())
     if apps.is_installed("rest_framework"):
         from cmc_webhooks.api import urls
 

@@ -7,6 +7,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import django_filters.rest_framework as filters
+from django.core.validators import RegexValidator
 from django.db.models import Q
 from rest_framework import exceptions
 
@@ -126,13 +127,33 @@ class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped b
         return queryset.filter(_of_class(value))
 
 
-class BounceClassesFilter(filters.BaseInFilter, BounceClassFilter):  # type: ignore[misc] # untyped bases
+class BounceClassesFilter(TextFilter):
     """One of several classes, with commas between them."""
 
-    def filter(self, queryset: QuerySet[Any], value: Any) -> QuerySet[Any]:
+    def __init__(self, **kwargs: Any) -> None:
+        allowed = "|".join(BounceClass.values)
+        message = f"Allowed are, with commas between them: {', '.join(BounceClass.values)}."
+        super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value:
             return queryset
-        return reduce(or_, [BounceClassFilter.filter(self, queryset, each) for each in value])
+        if issubclass(queryset.model, Mail):
+            queryset = queryset.filter(status=BOUNCED)
+        return queryset.filter(reduce(or_, map(_of_class, value.split(","))))
+
+
+class ResolvedFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
+    """Rejected events that were read again since, or those that were not."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        choices = [("true", "true"), ("false", "false")]
+        super().__init__(
+            choices=choices, error_messages={"invalid_choice": "Allowed are: true, false."}, **kwargs
+        )
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(resolved_at__isnull=value == "false") if value else queryset
 
 
 def _of_class(wanted: str) -> Q:
@@ -285,4 +306,4 @@ class RejectedEventFilter(ReceivedFilter):
 
     event_type = TextFilter("event_type", label="event_type")
     server_composition = TextFilter("server_composition", label="server_composition")
-    resolved = filters.BooleanFilter("resolved_at", lookup_expr="isnull", exclude=True, label="resolved")
+    resolved = ResolvedFilter(label="resolved")

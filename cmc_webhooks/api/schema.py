@@ -93,6 +93,8 @@ class HistorySchema(AutoSchema):
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         mapped: Any = super()._map_serializer  # type: ignore[no-untyped-call,unused-ignore]
         schema = mapped(serializer, direction, bypass_extensions)
+        if always := getattr(serializer, "always", None):
+            schema["required"] = sorted(always)
         for name, field in schema.get("properties", {}).items():
             example = FIELDS.get(name, ("", None))[1]
             if example is not None and "$ref" not in field and "allOf" not in field:

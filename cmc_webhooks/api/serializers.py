@@ -167,6 +167,9 @@ class RejectedEventSerializer(Described, serializers.ModelSerializer[RejectedEve
 class StatisticsRowSerializer(Described, serializers.Serializer[Any]):
     """A sum: the columns that were asked for, and how many mails; of a domain also what became of them."""
 
+    always = ("mails",)
+    """What no row lacks."""
+
     day = serializers.DateField(required=False, read_only=True)
     status = serializers.CharField(required=False, read_only=True)
     bounce_class = serializers.CharField(required=False, read_only=True)

@@ -53,6 +53,9 @@ class TestLists:
 
         assert (row["id"], row["raw"], row["error"]) == (str(still_open.pk), still_open.raw, still_open.error)
         assert api.found("rejected-event", resolved="true") == {str(resolved.pk)}
+        assert api.list("rejected-event", resolved="AAA").json() == {
+            "resolved": ["Allowed are: true, false."]
+        }
         assert len(api.found("rejected-event")) == 2
 
     @pytest.mark.parametrize("name", ["block-event", "notification", "rejected-event"])

@@ -1,0 +1,67 @@
+"""What docs/openapi.yaml says is so, whatever is asked: no 5xx, answers as described, none for strangers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import schemathesis
+from django.contrib.auth.models import User
+from django.test import Client
+from hypothesis import HealthCheck, settings
+
+from cmc_webhooks import ingest, statistics, wire
+from tests import factories
+from tests.api.conftest import user_with
+from tests.conftest import bounce, delivery, notification
+
+EXAMPLES = int(os.environ.get("CMC_CONTRACT") or 30)
+SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
+VIEWS = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def site(live_server, settings):
+    """A server with some history, at the address that the schema shows."""
+    settings.ROOT_URLCONF = "tests.contract.urls"
+    for event_type, event in (
+        ("deliveries", delivery()),
+        ("bounces", bounce()),
+        ("deliveries", delivery(to=[])),
+    ):
+        ingest.receive(wire.decode(notification(event_type, event)))
+    factories.BlockEventFactory()
+    statistics.roll_up("default")
+    return live_server.url
+
+
+def cookies_of(user):
+    client = Client()
+    client.force_login(user)
+    return {name: morsel.value for name, morsel in client.cookies.items()}
+
+
+@pytest.fixture(params=["anonymous", "viewer", "superuser"])
+def who(request, site):
+    """A person, as the cookies that their browser sends."""
+    if request.param == "anonymous":
+        return {}
+    if request.param == "viewer":
+        return cookies_of(user_with(*(f"view_{name}" for name in VIEWS)))
+    return cookies_of(User.objects.create_superuser("root"))
+
+
+class TestContract:
+    @SCHEMA.parametrize()
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    def test_holds(self, case, site, who):
+        answer = case.call(base_url=site, cookies=who)
+
+        assert answer.status_code < 500
+        if not who:
+            assert answer.status_code in (401, 403, 404, 405)
+        elif answer.status_code == 200 and "json" in answer.headers["content-type"][0]:
+            case.validate_response(answer)
