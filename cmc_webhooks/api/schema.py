@@ -104,6 +104,9 @@ class HistorySchema(AutoSchema):
     def _get_parameters(self) -> Any:
         parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore]
         for parameter in parameters:
+            values = parameter["schema"].get("enum")
+            if parameter["in"] == "query" and values and "" not in values:
+                parameter["schema"]["enum"] = [*values, ""]  # as if it was not given: forms send such fields
             if parameter["name"] == "format":
                 parameter["description"] = "Instead of the Accept header; csv and jsonl are all rows at once."
         return parameters
