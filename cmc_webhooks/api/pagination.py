@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 
+LONGEST_NUMBER = 9
 _TAKE_IT = "Take it from `next` or `previous` of a page as it is."
 
 
@@ -76,11 +77,10 @@ class KeysetPagination(pagination.CursorPagination):
         return self._previous
 
     def get_page_size(self, request: Request) -> int:
-        text = request.query_params.get(self.page_size_query_param) or str(self.page_size)
-        try:
-            size = int(text)
-        except ValueError:
-            size = 0
+        text = request.query_params.get(self.page_size_query_param)
+        if text is None:
+            return self.page_size
+        size = int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
         if not 1 <= size <= self.max_page_size:
             raise _refusal(self.page_size_query_param, f"A number from 1 to {self.max_page_size} is allowed.")
         return size

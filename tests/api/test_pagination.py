@@ -132,7 +132,7 @@ class TestKeysetPagination:
         assert "COUNT(" not in ours[0]
         assert "OFFSET" not in ours[0]
 
-    @pytest.mark.parametrize(("asked", "given"), [("1", 1), ("200", 200), ("", 50)])
+    @pytest.mark.parametrize(("asked", "given"), [("1", 1), ("200", 200)])
     def test_gives_pages_of_the_size_that_is_asked_for(self, api, name, asked, given):
         batch(name, 201)
 
@@ -140,7 +140,7 @@ class TestKeysetPagination:
 
         assert len(ids) == given
 
-    @pytest.mark.parametrize("size", ["0", "-1", "201", "1e9", "ten", "\0", "9" * 5000])
+    @pytest.mark.parametrize("size", ["", " 5", "٣", "0", "-1", "201", "1e9", "ten", "\0", "9" * 5000])
     def test_refuses_other_page_sizes(self, api, name, size):
         response = api.list(name, page_size=size)
 
