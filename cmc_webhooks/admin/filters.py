@@ -10,11 +10,11 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import event_types, keyset, rows, statistics, wire
+from cmc_webhooks import bounces, event_types, keyset, rows, statistics, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
 from cmc_webhooks.models import PendingSignal
 from cmc_webhooks.querysets import exactly
-from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass, DeliveryStatus
+from cmc_webhooks.status import BounceClass, DeliveryStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -90,22 +90,7 @@ class BounceClassFilter(ChoiceFilter):
         return BounceClass.choices
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if value == BounceClass.UNKNOWN:
-            known = [code for code, (_label, kind) in BOUNCE_CODES.items() if kind != BounceClass.UNKNOWN]
-            return queryset.exclude(bounce_code__in=known)
-        return queryset.filter(
-            bounce_code__in=[code for code, (_label, kind) in BOUNCE_CODES.items() if kind == value]
-        )
-
-
-class MailBounceClassFilter(BounceClassFilter):
-    """The same for mails, by the winning bounce; the status alone finds them by index."""
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        bounced = queryset.filter(status=BOUNCED)
-        if value == BounceClass.UNKNOWN:  # and not a delivery with that very word
-            bounced = bounced.filter(bounce_event_id__isnull=False)
-        return super().narrow(bounced, value)
+        return bounces.of_classes(queryset, [value])
 
 
 class ServerCompositionFilter(ChoiceFilter):

@@ -29,7 +29,7 @@ class MailAdmin(ExportingAdmin):
     list_display_links = ("to",)
     list_filter = (
         filters.MailStatusFilter,
-        filters.MailBounceClassFilter,
+        filters.BounceClassFilter,
         filters.FirstReceivedFilter,
         filters.ServerCompositionFilter,
     )

@@ -11,11 +11,10 @@ from django.core.validators import RegexValidator
 from django.db.models import Q
 from rest_framework import exceptions
 
-from cmc_webhooks import wire
+from cmc_webhooks import bounces, wire
 from cmc_webhooks.api import moments
-from cmc_webhooks.models import Mail
 from cmc_webhooks.querysets import exactly
-from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass
+from cmc_webhooks.status import BounceClass
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -120,11 +119,7 @@ class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped b
         super().__init__(choices=BounceClass.choices, error_messages={"invalid_choice": allowed}, **kwargs)
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        if issubclass(queryset.model, Mail):
-            queryset = queryset.filter(status=BOUNCED)
-        return queryset.filter(_of_class(value))
+        return bounces.of_classes(queryset, [value]) if value else queryset
 
 
 class BounceClassesFilter(TextFilter):
@@ -136,11 +131,7 @@ class BounceClassesFilter(TextFilter):
         super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        if issubclass(queryset.model, Mail):
-            queryset = queryset.filter(status=BOUNCED)
-        return queryset.filter(reduce(or_, map(_of_class, value.split(","))))
+        return bounces.of_classes(queryset, value.split(",")) if value else queryset
 
 
 class ResolvedFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
@@ -154,13 +145,6 @@ class ResolvedFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(resolved_at__isnull=value == "false") if value else queryset
-
-
-def _of_class(wanted: str) -> Q:
-    """The codes of a class; `unknown` is also every code that is not in the list."""
-    if wanted == BounceClass.UNKNOWN:
-        return ~Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each != wanted])
-    return Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each == wanted])
 
 
 def _for_message(queryset: MailQuerySet | MailEventQuerySet, name: str, value: str) -> QuerySet[Any]:

@@ -125,6 +125,13 @@ class TestFilters:
         assert api.found("bounce-event", bounce_code__in="5,8") == {str(codes["5"].pk), str(codes["8"].pk)}
         assert api.list("bounce-event", bounce_class__in="hard,odd").status_code == 400
 
+    @pytest.mark.parametrize("name", ["bounce_class", "bounce_class__in"])
+    def test_take_no_delivery_with_the_word_bounced_for_a_bounce(self, api, name):
+        factories.MailFactory(delivery_status="bounced")
+        odd = factories.MailFactory(bounce_code="77")
+
+        assert api.found("mail", **{name: "unknown"}) == {str(odd.pk)}
+
     def test_of_events_by_the_domain_of_their_mail(self, api):
         event = factories.DeliveryEventFactory(mail=factories.MailFactory(recipient="u@one.example"))
         factories.DeliveryEventFactory()

@@ -1,0 +1,35 @@
+"""Which rows are bounces of a class; the admin's filters and the API's mean the same by it."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+
+from cmc_webhooks.models import Mail
+from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import QuerySet
+
+__all__ = ["of_classes"]
+
+
+def of_classes(rows: QuerySet[Any], kinds: Iterable[str]) -> QuerySet[Any]:
+    """Those of one of these classes; of mails, by the winning bounce. `unknown` is every other code."""
+    kinds = set(kinds)
+    if issubclass(rows.model, Mail):
+        rows = rows.filter(status=BOUNCED)  # found by its index
+        if BounceClass.UNKNOWN in kinds:  # and not a delivery with that very word
+            rows = rows.filter(bounce_event_id__isnull=False)
+    return rows.filter(reduce(or_, map(_of_class, kinds)))
+
+
+def _of_class(kind: str) -> Q:
+    if kind == BounceClass.UNKNOWN:
+        return ~Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each != kind])
+    return Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each == kind])
