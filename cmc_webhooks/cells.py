@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-__all__ = ["BOM", "cell"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["BOM", "cell", "line"]
 
 BOM = "\ufeff"
 """What tells Excel that a file is UTF-8."""
@@ -28,3 +33,10 @@ def cell(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False) if value else ""
     text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def line(values: Iterable[Any]) -> str:
+    """A line of a CSV file with these values as cells (RFC 4180)."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([cell(value) for value in values])
+    return text.getvalue()

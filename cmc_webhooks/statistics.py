@@ -160,10 +160,8 @@ def _roll_up_day(using: str, day: date, composition: str, rolled_up_at: datetime
             _join_shards(using, day, composition)
         by_domain = _domains(using, day, composition)
         largest = sorted(by_domain, key=lambda domain: (-by_domain[domain].mails, domain))[:DOMAINS_A_DAY]
-        others = sum(
-            (by_domain[d] for d in by_domain.keys() - set(largest) | {""} if d in by_domain), _Sums()
-        )
         named = {domain: by_domain[domain] for domain in largest if domain}
+        others = sum((sums for domain, sums in by_domain.items() if domain not in named), _Sums())
         store.replace_domain_counts(
             using,
             [_row(day, composition, domain, sums, now) for domain, sums in (named | {"": others}).items()],

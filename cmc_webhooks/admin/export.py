@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 from django.http import StreamingHttpResponse
@@ -42,13 +41,6 @@ COLUMNS: Mapping[type[Model], Sequence[str]] = {
 """What is written of each row; times in the active zone, which the first line names."""
 
 
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def response(model: type[Model], read: Callable[[str | None], Page], name: str) -> StreamingHttpResponse:
     """All pages that `read` gives, as a download; memory does not grow with their number."""
     return StreamingHttpResponse(
@@ -63,13 +55,13 @@ def response(model: type[Model], read: Callable[[str | None], Page], name: str) 
 
 def _lines(model: type[Model], read: Callable[[str | None], Page]) -> Iterator[str]:
     columns = COLUMNS[model]
-    write = csv.writer(_Echo()).writerow
     zone = timezone.get_current_timezone_name()
-    yield cells.BOM + write([f"{name} ({zone})" if name.endswith("_at") else name for name in columns])
+    heads = [f"{name} ({zone})" if name.endswith("_at") else name for name in columns]
+    yield cells.BOM + cells.line(heads)
     page = read(None)
     while True:
         for row in page.rows:
-            yield write([cells.cell(value) for value in _values(row, columns)])
+            yield cells.line(_values(row, columns))
         if page.next is None:
             return
         page = read(page.next)

@@ -124,7 +124,7 @@ def chosen_range(parameters: Mapping[str, str]) -> figures.Range:
 
 def _days(chosen: figures.Range, found: figures.Overview) -> list[date]:
     assert chosen.first is not None  # noqa: S101 - chosen_range gives both
-    assert chosen.last is not None  # noqa: S101
+    assert chosen.last is not None  # noqa: S101 - the same
     return [chosen.first + timedelta(days=n) for n in range((chosen.last - chosen.first).days + 1)]
 
 

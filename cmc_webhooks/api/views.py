@@ -88,7 +88,8 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         # One row, with an ETag of all that is told of it: 304 to those who have it already.
         response = super().retrieve(request, *args, **kwargs)
-        text = json.dumps(response.data, cls=JSONEncoder, sort_keys=True)
+        told = [request.accepted_renderer.media_type, response.data]  # each form has a tag of its own
+        text = json.dumps(told, cls=JSONEncoder, sort_keys=True)
         etag = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
         return get_conditional_response(request._request, etag=etag, response=_tagged(response, etag))
 

@@ -116,6 +116,13 @@ class TestETag:
         assert changed.status_code == 200
         assert changed.headers["ETag"] != first.headers["ETag"]
 
+    def test_is_another_for_another_form(self, api):
+        url = f"/api/mails/{factories.MailFactory().pk}/"
+
+        forms = [api.client.get(url, headers={"Accept": each}) for each in ("application/json", "text/html")]
+
+        assert len({answer.headers["ETag"] for answer in forms}) == 2
+
     def test_is_on_events_too(self, api):
         event = factories.BounceEventFactory()
 
