@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["BlockEvent", "BounceEvent", "DeliveryEvent", "MailEvent"]
 
 
-class MailEvent(models.Model):
-    """What deliveries and bounces share. The primary key is the event key, see `wire.event_key`.
+class Event(models.Model):
+    """What all kinds share. The primary key is the event key, see `wire.event_key`.
 
-    `occurred_at` is CMC's time, the time of receipt if it sent none; `received_at` is ours. `extra` holds, by
-    CMC's names, what has no column, what differs from the mail's, and what was cut to its column.
+    `occurred_at` is CMC's time, the time of receipt if it sent none; `received_at` is ours.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
-    if TYPE_CHECKING:
-        mail: Mail
-        mail_id: UUID
     notification = models.ForeignKey(
         Notification,
         verbose_name=_("notification"),
@@ -40,6 +36,21 @@ class MailEvent(models.Model):
     )
     occurred_at = models.DateTimeField(_("occurred at"))
     received_at = models.DateTimeField(_("received at"))
+
+    class Meta:
+        abstract = True
+
+
+class MailEvent(Event):
+    """What deliveries and bounces share.
+
+    `extra` holds, by CMC's names, what has no column, what differs from the mail's, and what was cut to its
+    column.
+    """
+
+    if TYPE_CHECKING:
+        mail: Mail
+        mail_id: UUID
     reason = models.TextField(_("reason"))
     extra = models.JSONField(_("extra"), default=dict)
 
@@ -110,20 +121,9 @@ class BounceEvent(MailEvent):
         return bounce_class(self.bounce_code)
 
 
-class BlockEvent(models.Model):
+class BlockEvent(Event):
     """An operation on CMC's list of blocked addresses (Pro plan); it belongs to no mail."""
 
-    id = models.UUIDField(primary_key=True, editable=False)
-    notification = models.ForeignKey(
-        Notification,
-        verbose_name=_("notification"),
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
-    occurred_at = models.DateTimeField(_("occurred at"))
-    received_at = models.DateTimeField(_("received at"))
     address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
     bounce_code = models.CharField(_("bounce code"), max_length=32)
     occurrences = models.CharField(_("occurrences"), max_length=32)
