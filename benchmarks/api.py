@@ -50,6 +50,7 @@ def addresses():
         "bounces, a class": lists["bounce-event"] + "&bounce_class=hard",
         "notifications": lists["notification"],
         "a mail with its time line": reverse("cmc_webhooks_api:mail-detail", args=[mail.pk]),
+        "an address": reverse("cmc_webhooks_api:address-detail", args=[mail.address]),
         "statistics, 30 days": reverse("cmc_webhooks_api:stats"),
         "statistics by domain, 30 days": reverse("cmc_webhooks_api:stats") + "?by=domain",
     }

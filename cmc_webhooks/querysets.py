@@ -69,7 +69,7 @@ class BlockEventQuerySet(EventQuerySet):
     """Blocks by address, and by time."""
 
     def for_address(self, address: str) -> Self:
-        """The events of one address, in any spelling, with or without a display name; no index helps."""
+        """The events of one address, in any spelling, with or without a display name."""
         return exactly(self, "address", _column(address))
 
 

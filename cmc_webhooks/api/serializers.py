@@ -9,7 +9,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cmc_webhooks import figures, history, keyset
+from cmc_webhooks import figures, history, keyset, suppression
 from cmc_webhooks.api.schema import Described
 from cmc_webhooks.models import (
     BlockEvent,
@@ -23,6 +23,7 @@ from cmc_webhooks.models import (
 from cmc_webhooks.status import bounce_class
 
 __all__ = [
+    "AddressSerializer",
     "BlockEventSerializer",
     "BounceEventSerializer",
     "DeliveryEventSerializer",
@@ -162,6 +163,29 @@ class RejectedEventSerializer(Described, serializers.ModelSerializer[RejectedEve
             *("position", "error", "raw", "resolved_at"),
         )
         read_only_fields = fields
+
+
+class ClassCountSerializer(Described, serializers.Serializer[Any]):
+    """How many of the latest mails bounced with one class."""
+
+    bounce_class = serializers.CharField(read_only=True)
+    mails = serializers.IntegerField(read_only=True)
+
+
+class AddressSerializer(Described, serializers.Serializer[suppression.Address]):
+    """An address: whether one may send to it, its bounces by class, and the latest mails to it."""
+
+    address = serializers.CharField(read_only=True)
+    may_send = serializers.BooleanField(source="verdict.may_send", read_only=True)
+    forbidden_by = serializers.CharField(source="verdict.reason", read_only=True)
+    forbidden_since = serializers.DateTimeField(source="verdict.since", read_only=True, allow_null=True)
+    bounces = serializers.SerializerMethodField()
+    latest = MailSerializer(many=True, read_only=True)
+
+    @extend_schema_field(ClassCountSerializer(many=True))
+    def get_bounces(self, address: suppression.Address) -> Any:
+        rows = [{"bounce_class": kind, "mails": mails} for kind, mails in sorted(address.bounces.items())]
+        return ClassCountSerializer(rows, many=True).data
 
 
 class StatisticsRowSerializer(Described, serializers.Serializer[Any]):

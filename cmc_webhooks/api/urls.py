@@ -20,6 +20,12 @@ router.register("notifications", views.NotificationViewSet, basename="notificati
 router.register("rejected-events", views.RejectedEventViewSet, basename="rejected-event")
 
 urlpatterns = [
+    # a path, since addresses may contain slashes
+    path(
+        "addresses/<path:address>/",
+        views.AddressViewSet.as_view({"get": "retrieve"}, detail=True, basename="address"),
+        name="address-detail",
+    ),
     path("stats/", views.StatisticsViewSet.as_view({"get": "list"}), name="stats"),
     *router.urls,
 ]

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from django.http import StreamingHttpResponse
+from django.http import Http404, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from rest_framework import routers, viewsets
@@ -17,7 +17,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from cmc_webhooks import figures, store
+from cmc_webhooks import figures, store, suppression
 from cmc_webhooks.api import filters, pagination, permissions, renderers, serializers
 from cmc_webhooks.api.schema import HistorySchema, StatisticsSchema
 from cmc_webhooks.models import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rest_framework.serializers import BaseSerializer
 
 __all__ = [
+    "AddressViewSet",
     "BlockEventViewSet",
     "BounceEventViewSet",
     "DeliveryEventViewSet",
@@ -159,6 +160,22 @@ class RejectedEventViewSet(HistoryViewSet):
     serializer_class = serializers.RejectedEventSerializer
     filterset_class = filters.RejectedEventFilter
     pagination_class = pagination.RejectedEventPagination
+
+
+class AddressViewSet(HistoryViewSet):
+    """An address: whether one may send to it, and how the latest mails to it ended."""
+
+    queryset = Mail.objects.all()  # whose view permission is asked
+    serializer_class = serializers.AddressSerializer
+    pagination_class = None
+
+    def get_object(self) -> suppression.Address:
+        # An address that no mail went to is known as well: nothing forbids it
+        self.filter_queryset(self.get_queryset())
+        found = suppression.look_up(self.kwargs["address"])
+        if not found.address:
+            raise Http404
+        return found
 
 
 class StatisticsViewSet(HistoryViewSet):

@@ -134,6 +134,7 @@ class BlockEvent(Event):
     class Meta:
         verbose_name = _("block event")
         verbose_name_plural = _("block events")
+        indexes = [models.Index(fields=["address", "id"], name="cmc_block_address")]
 
     def __str__(self) -> str:
         return f"{self.address}, {shown(self.occurred_at)}"

@@ -1,7 +1,10 @@
-"""The API alone, under the address that the committed schema shows."""
+"""The API and the webhook alone, under the addresses that the committed schema shows."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
-urlpatterns = [path("api/mail/", include("cmc_webhooks.api.urls"))]
+urlpatterns = [
+    path("cmc/webhook", include("cmc_webhooks.urls")),
+    path("api/mail/", include("cmc_webhooks.api.urls")),
+]

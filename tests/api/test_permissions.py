@@ -173,8 +173,9 @@ class TestChosenPermissions:
         assert {chosen.client.get(url).status_code for url in urls} == {200}
         assert {superuser.client.get(url).status_code for url in urls} == {403}
 
-    def test_of_the_statistics_are_those_of_mails(self):
-        url = reverse("cmc_webhooks_api:stats")
+    @pytest.mark.parametrize(("name", "key"), [("stats", []), ("address-detail", ["user@example.jp"])])
+    def test_of_statistics_and_addresses_are_those_of_mails(self, name, key):
+        url = reverse(f"cmc_webhooks_api:{name}", args=key)
 
         assert Api().client.get(url).status_code == 403
         assert Api(user_with("view_bounceevent")).client.get(url).status_code == 403

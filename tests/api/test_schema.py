@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.settings import spectacular_settings
 
+from cmc_webhooks.api import webhook
+from tests.conftest import PAYLOADS
+
 FILE = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+HOOKS = tuple(spectacular_settings.POSTPROCESSING_HOOKS)
 HOW = "run: CMC_WRITE_SCHEMA=1 pytest tests/api/test_schema.py"
 
 
@@ -20,6 +25,7 @@ def made(monkeypatch):
     monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.1.0")
     monkeypatch.setattr(spectacular_settings, "TITLE", "Mail history of Customers Mail Cloud")
     monkeypatch.setattr(spectacular_settings, "VERSION", "1")
+    monkeypatch.setattr(spectacular_settings, "POSTPROCESSING_HOOKS", [*HOOKS, webhook.describe_webhook])
     schema = SchemaGenerator(urlconf="tests.api.schema_urls").get_schema(request=None, public=True)
     return OpenApiYamlRenderer().render(schema, renderer_context={}).decode()
 
@@ -52,14 +58,40 @@ class TestSchema:
         bare = [
             f"{path} {parameter['name']}"
             for path, methods in schema["paths"].items()
-            for parameter in methods["get"].get("parameters", [])
+            for operation in methods.values()
+            for parameter in operation.get("parameters", [])
             if parameter["in"] == "query" and not parameter.get("description")
         ]
 
         assert bare == []
 
-    def test_has_reading_methods_alone(self, schema):
+    def test_has_reading_methods_alone_beside_the_webhook(self, schema):
+        webhook = schema["paths"].pop("/cmc/webhook")
+
+        assert set(webhook) == {"post"}
         assert {method for methods in schema["paths"].values() for method in methods} == {"get"}
 
+    def test_says_nothing_of_a_webhook_that_is_not_mounted(self, monkeypatch):
+        monkeypatch.setattr(spectacular_settings, "POSTPROCESSING_HOOKS", [webhook.describe_webhook])
 
-WITHOUT_EXAMPLE = {"timeline", "raw", "resolved_at", "results", "from", "to"}
+        schema = SchemaGenerator(urlconf="cmc_webhooks.api.urls").get_schema(request=None, public=True)
+
+        assert not [path for path in schema["paths"] if "webhook" in path]
+
+    @pytest.mark.parametrize(
+        ("name", "component"), [("deliveries", "PostedDelivery"), ("bounces", "PostedBounce")]
+    )
+    def test_knows_every_field_that_cmc_posts(self, schema, name, component):
+        known = schema["components"]["schemas"][component]["properties"]
+
+        bodies = [json.loads(path.read_text()) for path in PAYLOADS.glob("seed_*.json")]
+
+        events = [event for body in bodies for event in body["event"].get(name, [])]
+        assert events
+        assert {field for event in events for field in event} == set(known)
+
+
+WITHOUT_EXAMPLE = {
+    *("timeline", "bounces", "latest", "event", "deliveries", "blocks"),
+    *("raw", "resolved_at", "results", "from", "to"),
+}

@@ -10,8 +10,9 @@ import schemathesis
 from django.contrib.auth.models import User
 from django.test import Client
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi import checks
 
-from cmc_webhooks import ingest, statistics, wire
+from cmc_webhooks import ingest, models, statistics, wire
 from tests import factories
 from tests.api.conftest import user_with
 from tests.conftest import bounce, delivery, notification
@@ -19,6 +20,8 @@ from tests.conftest import bounce, delivery, notification
 EXAMPLES = int(os.environ.get("CMC_CONTRACT") or 30)
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 VIEWS = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
+FORGIVEN = [checks.negative_data_rejection, checks.positive_data_acceptance]
+"""The webhook keeps what a schema would refuse, and refuses what is ambiguous."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,7 +58,7 @@ def who(request, site):
 
 
 class TestContract:
-    @SCHEMA.parametrize()
+    @SCHEMA.exclude(path="/cmc/webhook").parametrize()
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def test_holds(self, case, site, who):
         answer = case.call(base_url=site, cookies=who)
@@ -65,3 +68,18 @@ class TestContract:
             assert answer.status_code in (401, 403, 404, 405)
         elif answer.status_code == 200 and "json" in answer.headers["content-type"][0]:
             case.validate_response(answer)
+
+    @pytest.mark.parametrize("secret", [[], ["a-secret-of-16-letters"]], ids=["open", "closed"])
+    @SCHEMA.include(path="/cmc/webhook").parametrize()
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    def test_holds_for_the_webhook(self, case, secret, live_server, settings):
+        settings.ROOT_URLCONF = "tests.contract.urls"
+        settings.CMC_WEBHOOKS_API_KEYS = secret
+        settings.CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED = True
+
+        answer = case.call(base_url=live_server.url)
+
+        if case.method == "POST":
+            case.validate_response(answer, excluded_checks=FORGIVEN)
+            assert answer.status_code in ((400, 403, 413, 415) if secret else (200, 400, 413, 415))
+        assert models.DeliveryEvent.objects.exists() <= (not secret)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def url(address):
+    return reverse("cmc_webhooks_api:address-detail", args=[address])
+
+
+@pytest.fixture
+def bounced():
+    """Two mails to an address that does not exist, the later one yesterday."""
+    yesterday = timezone.now() - timedelta(days=1)
+    factories.MailFactory(recipient="User@Example.jp", delivery_status="succeeded")
+    return factories.MailFactory(
+        recipient="user@example.jp", bounce_code="2", status_at=yesterday, created_at=yesterday
+    )
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("spelling", ["user@example.jp", "USER@EXAMPLE.JP", "User <user@example.jp>"])
+    def test_tell_whether_one_may_send_and_why_not(self, api, bounced, spelling):
+        answer = api.client.get(url(spelling)).json()
+
+        assert answer["address"] == "user@example.jp"
+        assert (answer["may_send"], answer["forbidden_by"]) == (False, "hard")
+        assert answer["forbidden_since"] == bounced.status_at.isoformat().replace("+00:00", "Z")
+        assert answer["bounces"] == [{"bounce_class": "hard", "mails": 1}]
+        assert [mail["status"] for mail in answer["latest"]] == ["bounced", "succeeded"]
+
+    @pytest.mark.parametrize("address", ["a/b@example.jp", "ünï@例え.jp", "x+y@example.jp", "none"])
+    def test_allow_what_was_never_written_to(self, api, address):
+        answer = api.client.get(url(address))
+
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "address": address,
+            "may_send": True,
+            "forbidden_by": "",
+            "forbidden_since": None,
+            "bounces": [],
+            "latest": [],
+        }
+
+    def test_are_none_without_letters(self, api):
+        assert api.client.get("/api/addresses/%20/").status_code == 404
+
+    def test_cost_three_statements_however_many_mails(self, api, bounced, django_assert_num_queries):
+        factories.MailFactory.create_batch(30, recipient="user@example.jp")
+
+        with django_assert_num_queries(4 + 3):  # session, user, permissions; ends, blocks, latest
+            answer = api.client.get(url("user@example.jp"))
+
+        assert len(answer.json()["latest"]) == 20
+
+    def test_refuse_parameters(self, api):
+        answer = api.client.get(url("user@example.jp"), {"status": "queued"})
+
+        assert answer.status_code == 400
+        assert "status" in answer.content.decode()
+
+    def test_have_an_etag(self, api, bounced):
+        first = api.client.get(url("user@example.jp"))
+
+        again = api.client.get(url("user@example.jp"), headers={"If-None-Match": first["ETag"]})
+
+        assert again.status_code == 304
