@@ -39,9 +39,10 @@ class Batch:
         """The batch of a notification received at that (aware) moment, as the project's settings want it."""
         kind = event_types.EVENT_TYPES.get(sent.event_type)
         records: dict[UUID, wire.Record] = {}
+        oldest, store_subject = _oldest_key(received_at), app_settings.store_subject
         for record in sent.records:
-            if not _is_forgotten(record, received_at):
-                records.setdefault(record.key, _storable(record))
+            if oldest is None or record.created is None or record.key >= oldest:
+                records.setdefault(record.key, record if store_subject else _without_subject(record))
         return cls(
             sent=sent,
             received_at=received_at,
@@ -111,17 +112,13 @@ class Batch:
         return self.only({k: record for k, record in self.records.items() if k != key}).about(sent)
 
 
-def _is_forgotten(record: wire.Record, received_at: datetime) -> bool:
-    """Whether events of that time were pruned, so that a repeat could not be told from a new one."""
+def _oldest_key(received_at: datetime) -> UUID | None:
+    """The least key of events that are kept: of an older one a repeat could not be told from a new one."""
     days = app_settings.retention_of_events
-    if days is None or record.created is None:
-        return False
-    oldest = (received_at - timedelta(days=days)).astimezone(app_settings.time_zone)
-    return record.key < wire.key_at(oldest)
+    if days is None:
+        return None
+    return wire.key_at((received_at - timedelta(days=days)).astimezone(app_settings.time_zone))
 
 
-def _storable(record: wire.Record) -> wire.Record:
-    """The record without what the project does not want to keep."""
-    if isinstance(record, wire.MailRecord) and record.subject and not app_settings.store_subject:
-        return replace(record, subject="")
-    return record
+def _without_subject(record: wire.Record) -> wire.Record:
+    return replace(record, subject="") if isinstance(record, wire.MailRecord) and record.subject else record

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-__all__ = ["Call", "load", "wanted"]
+__all__ = ["Call", "are_heard", "load", "wanted"]
 
 
 class Call(NamedTuple):
@@ -44,6 +44,16 @@ class Call(NamedTuple):
             arguments |= {"old": self.old, "new": self.new, "version": self.version}
         answers = getattr(signals, self.signal).send_robust(self.sender, **arguments)
         return [answer for _, answer in answers if isinstance(answer, Exception)]
+
+
+def are_heard() -> bool:
+    """Whether any receiver is connected in this process."""
+    senders = [Mail, *(kind.model for kind in event_types.EVENT_TYPES.values())]
+    return any(
+        signal.has_listeners(sender)
+        for signal in (signals.event_recorded, signals.status_changed)
+        for sender in senders
+    )
 
 
 def wanted(told: Iterable[Call]) -> list[Call]:

@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MAX_EVENTS": 1000,
     "STORE_SUBJECT": True,
     "RETENTION": {},
+    "RAW_SQL": True,
     "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
 }
 
@@ -73,6 +74,11 @@ class Settings:
     def time_zone(self) -> ZoneInfo:
         """The zone chosen for the webhook in CMC's console."""
         return ZoneInfo(self.raw("TIME_ZONE"))
+
+    @property
+    def raw_sql(self) -> bool:
+        """Whether batches are stored by SQL of our own where it is faster than the ORM."""
+        return self.raw("RAW_SQL") is not False
 
     @property
     def is_deferred(self) -> bool:

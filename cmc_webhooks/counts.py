@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils import timezone
 
 from cmc_webhooks import rows, wire
 from cmc_webhooks.models import MailCount
-from cmc_webhooks.status import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import date, datetime, tzinfo
 
     from cmc_webhooks.models import Mail
 
@@ -38,17 +38,23 @@ class Moves(Counter[Cell]):
     def move(self, before: Cell | None, after: Cell | None) -> None:
         """Take a mail from one count to another; None: it was not counted, or is no longer."""
         if before != after:
-            self.update({cell: 1 for cell in (after,) if cell is not None})
-            self.subtract({cell: 1 for cell in (before,) if cell is not None})
+            if after is not None:
+                self[after] += 1
+            if before is not None:
+                self[before] -= 1
 
 
 def cell(mail: Mail) -> Cell | None:
     """Where a mail counts; None before its first event is merged."""
-    if mail.state == State():
+    if mail.delivery_event_id is None and mail.bounce_event_id is None:
         return None
-    zone = timezone.get_default_timezone()
-    day = rows.aware(mail.created_at).astimezone(zone).date()
+    day = _day(mail.created_at, timezone.get_default_timezone())
     return Cell(day, mail.server_composition, mail.status, mail.bounce_class)
+
+
+@lru_cache(maxsize=256)
+def _day(moment: datetime, zone: tzinfo) -> date:
+    return rows.aware(moment).astimezone(zone).date()
 
 
 def parts(moves: Mapping[Cell, int], moment: datetime, shard: int | None = None) -> list[MailCount]:

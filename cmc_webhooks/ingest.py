@@ -17,6 +17,8 @@ from cmc_webhooks.models import MailEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from types import ModuleType
     from uuid import UUID
 
     from cmc_webhooks.models import BlockEvent, Mail
@@ -61,10 +63,18 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
 
 
 def _store(using: str, ready: batch.Batch) -> Receipt:
-    if not ready.sent.rejections and len(_known(using, ready)) == len(ready.records):
+    way = store.way(using)
+    known: AbstractSet[UUID] = frozenset()
+    if not ready.sent.rejections or way is not store.portable:  # which looks again, when it may believe it
+        known = way.known(using, ready.model, ready.records)
+    if not ready.sent.rejections and len(known) == len(ready.records):
         return _count_repeat(using, ready)
-    with durable.atomic(using):
-        return _record(using, ready)
+    try:
+        with durable.atomic(using):
+            return _record(using, ready, way, known)
+    except store.Raced:
+        with durable.atomic(using):
+            return _record(using, ready, store.portable)
 
 
 def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
@@ -74,28 +84,21 @@ def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
     return Receipt(0, notification.repeated, 0)
 
 
-def _record(using: str, ready: batch.Batch) -> Receipt:
-    """Inside the transaction: lock the mails, see what is new, insert it, merge it, owe the signals.
-
-    Nothing is read before the mails are written and locked; from there on, what is read is exact.
-    """
-    mails = store.lock_mails(using, ready.mails())
-    known = _known(using, ready)
+def _record(
+    using: str, ready: batch.Batch, way: ModuleType, known: AbstractSet[UUID] = frozenset()
+) -> Receipt:
+    """Inside the transaction: lock the mails, see what is new, merge it, write it, owe the signals."""
+    mails, known = way.lock(using, ready.mails(), ready.model, ready.records, known)
     new = {key: record for key, record in ready.records.items() if key not in known}
     notification = ready.notification(new=len(new))
     events = ready.events(new, mails, notification.pk)
-    store.insert(using, [notification])
-    store.insert(using, events)
     old_statuses, moves = _merge(events)
-    store.update_mails(using, {event.mail_id: event.mail for event in _of_mails(events)}.values())
+    changed = {event.mail_id: event.mail for event in _of_mails(events)}.values()
+    if calls.are_heard():
+        _owe_signals(using, _calls(events, old_statuses))
     store.reject(using, ready.rejected_events())
-    _owe_signals(using, _calls(events, old_statuses))
-    store.count(using, counts.parts(moves, datetime.now(UTC)))
+    way.write(using, notification, events, changed, counts.parts(moves, datetime.now(UTC)))
     return Receipt(notification.new, notification.repeated, notification.rejected)
-
-
-def _known(using: str, ready: batch.Batch) -> set[UUID]:
-    return store.known_keys(using, ready.model, ready.records) if ready.model and ready.records else set()
 
 
 def _merge(events: Sequence[MailEvent | BlockEvent]) -> tuple[dict[UUID, str], counts.Moves]:
@@ -208,7 +211,7 @@ def _fits(using: str, ready: batch.Batch) -> bool:
 
     def trial() -> None:
         with durable.atomic(using):
-            _record(using, ready)
+            _record(using, ready, store.portable)
             transaction.set_rollback(True, using=using)
 
     try:

@@ -14,11 +14,18 @@ from cmc_webhooks import wire
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["ADDRESS_LENGTH", "BlockEventQuerySet", "MailEventQuerySet", "MailQuerySet", "exactly"]
+__all__ = [
+    "ADDRESS_LENGTH",
+    "NAME_LENGTH",
+    "BlockEventQuerySet",
+    "MailEventQuerySet",
+    "MailQuerySet",
+    "exactly",
+]
 
 Rows = TypeVar("Rows", bound=models.QuerySet[Any])
 
-ADDRESS_LENGTH = 320
+ADDRESS_LENGTH, NAME_LENGTH = 320, 255
 
 
 class MailQuerySet(models.QuerySet[Any]):
@@ -34,7 +41,7 @@ class MailQuerySet(models.QuerySet[Any]):
 
     def for_domain(self, domain: str) -> Self:
         """The mails to one domain, without its @ and in any letter case."""
-        return exactly(self, "domain", domain.lower()[:255])
+        return exactly(self, "domain", domain.lower()[:NAME_LENGTH])
 
 
 class EventQuerySet(models.QuerySet[Any]):

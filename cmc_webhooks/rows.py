@@ -10,7 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from cmc_webhooks import wire
-from cmc_webhooks.models import BlockEvent, Mail, Notification, RejectedEvent
+from cmc_webhooks.models import BlockEvent, Mail, Notification, RejectedEvent, instances
+from cmc_webhooks.querysets import ADDRESS_LENGTH, NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,15 +65,33 @@ def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
     """The mail as its first event describes it, before that event is merged."""
     address = wire.normalise_address(record.recipient)
     occurred_at = times.occurred_at(record)
-    return Mail(
-        id=key,
-        address=address[: _room(Mail, "address")],
-        domain=wire.domain_of(address)[: _room(Mail, "domain")],
-        server_composition=record.server_composition[: _room(Mail, "server_composition")],
-        created_at=times.received_at,
-        first_event_at=occurred_at,
-        last_event_at=occurred_at,
-        **{name: getattr(record, name)[: _room(Mail, name)] for name in _MAIL_TEXTS},
+    return instances.made(
+        Mail,
+        {
+            "id": key,
+            "message_id": record.message_id,
+            "recipient": record.recipient,
+            "address": address[:ADDRESS_LENGTH],
+            "domain": wire.domain_of(address)[:NAME_LENGTH],
+            "header_from": record.header_from,
+            "return_path": record.return_path,
+            "subject": record.subject,
+            "api_data": record.api_data[:NAME_LENGTH],
+            "server_composition": record.server_composition[:NAME_LENGTH],
+            "status": "",
+            "previous_status": "",
+            "delivery_status": "",
+            "delivery_event_id": None,
+            "bounce_code": "",
+            "bounce_event_id": None,
+            "status_at": None,
+            "reason": "",
+            "version": 0,
+            "created_at": times.received_at,
+            "first_event_at": occurred_at,
+            "last_event_at": occurred_at,
+            "erased_at": None,
+        },
     )
 
 
@@ -82,7 +101,7 @@ def fill(mail: Mail, record: wire.MailRecord) -> None:
         return
     for name in _FILLED_LATER:
         if not getattr(mail, name) and (value := getattr(record, name)):
-            setattr(mail, name, value[: _room(Mail, name)])
+            setattr(mail, name, value[:NAME_LENGTH] if name == "api_data" else value)
 
 
 def mail_event(
@@ -98,15 +117,11 @@ def mail_event(
         columns["reason"], extra = "", {}
     else:
         extra = {**record.extra, **_differing(record, mail), **extra}
-    row: MailEvent = model(
-        id=record.key,
-        mail=mail,
-        notification_id=notification,
-        occurred_at=times.occurred_at(record),
-        received_at=times.received_at,
-        extra=extra,
-        **columns,
-    )
+    columns["id"], columns["mail_id"], columns["notification_id"] = record.key, mail.id, notification
+    columns["occurred_at"], columns["received_at"] = times.occurred_at(record), times.received_at
+    columns["extra"] = extra
+    row: MailEvent = instances.made(model, columns)
+    row._state.fields_cache["mail"] = mail
     return row
 
 
@@ -156,13 +171,19 @@ class Times:
 
     def __init__(self, zone: ZoneInfo, received_at: datetime) -> None:
         self._zone = zone
+        self._known: dict[datetime, datetime] = {}
         self.received_at = stored(received_at)
 
     def occurred_at(self, record: wire.Record) -> datetime:
         created = record.created
         if created is None:
             return self.received_at
-        return stored(created if created.tzinfo else created.replace(tzinfo=self._zone))
+        if created.tzinfo:
+            return stored(created)
+        occurred_at = self._known.get(created)
+        if occurred_at is None:
+            occurred_at = self._known[created] = stored(created.replace(tzinfo=self._zone))
+        return occurred_at
 
 
 def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -94,6 +94,9 @@ class State(NamedTuple):
         return self.bounce_key or self.delivery_key
 
 
+_NOTHING = State()
+
+
 def merge(one: State, other: State) -> State:
     """The state that knows what both know, whichever came first.
 
@@ -101,6 +104,8 @@ def merge(one: State, other: State) -> State:
     matter. Phase goes before time, since CMC's hosts differ by a second and samples have `queued` and a
     refusal in the same one.
     """
+    if one == _NOTHING:
+        return other
     delivery = max(one, other, key=_delivery_rank)
     bounce = max(one, other, key=_bounce_rank)
     return State(delivery.delivery_status, delivery.delivery_key, bounce.bounce_code, bounce.bounce_key)

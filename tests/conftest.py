@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
 from django.utils.log import AdminEmailHandler
 
-from cmc_webhooks import dispatch, signals
+from cmc_webhooks import dispatch, signals, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOOK = "/cmc/webhook"
 API_KEY = "s3cret-value-for-tests"
@@ -83,6 +86,12 @@ def bounce(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any
         "status": "2",
         "reason": "550 5.1.1 user unknown",
     } | values
+
+
+def in_every_way(patch: pytest.MonkeyPatch, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Put `wrap(function)` in the place of a function of all ways to store a batch: known, lock or write."""
+    for way in (store.portable, store.plain, store.postgresql):
+        patch.setattr(way, name, wrap(getattr(way, name)))
 
 
 class Mails(AdminEmailHandler):

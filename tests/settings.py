@@ -69,3 +69,5 @@ STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 CMC_WEBHOOKS_API_KEYS = ["s3cret-value-for-tests"]
+
+CMC_WEBHOOKS_RAW_SQL = os.environ.get("CMC_RAW_SQL") != "0"

@@ -9,8 +9,8 @@ import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import durable, ingest, models, store, wire
-from tests.conftest import bounce, delivery, notification
+from cmc_webhooks import durable, ingest, models, wire
+from tests.conftest import bounce, delivery, in_every_way, notification
 
 NOW = datetime(2023, 1, 25, 6, 0, tzinfo=UTC)
 
@@ -223,7 +223,8 @@ class TestStatements:
         assert len(odd) <= self.MOST
 
     @pytest.mark.django_db(transaction=True)
-    def test_write_before_they_read_inside_the_transaction(self):
+    def test_write_before_they_read_in_the_portable_way(self, settings):
+        settings.CMC_WEBHOOKS_RAW_SQL = False
         statements = self.statements(delivery())
 
         begin = next(n for n, sql in enumerate(statements) if sql.startswith("BEGIN"))
@@ -279,18 +280,20 @@ class TestSignals:
 
 @pytest.mark.django_db(transaction=True)
 class TestFaults:
-    def fail(self, monkeypatch, error, times=10**6, when=lambda rows: True):
+    def fail(self, monkeypatch, error, times=10**6, when=bool):
         """Make inserting events fail, the first `times` times that `when` says so."""
-        real, calls = store.insert, []
+        calls = []
 
-        def insert(using, rows):
-            rows = list(rows)
-            if rows and isinstance(rows[0], models.DeliveryEvent) and when(rows) and len(calls) < times:
-                calls.append(1)
-                raise error
-            real(using, rows)
+        def failing(real):
+            def write(using, notification, events, *rest):
+                if when(events) and len(calls) < times:
+                    calls.append(1)
+                    raise error
+                real(using, notification, events, *rest)
 
-        monkeypatch.setattr(store, "insert", insert)
+            return write
+
+        in_every_way(monkeypatch, "write", failing)
         monkeypatch.setattr("cmc_webhooks.durable.time.sleep", lambda seconds: None)
         return calls
 
@@ -342,7 +345,7 @@ class TestFaults:
         assert receive("deliveries", delivery()) == ingest.Receipt(new=0, repeated=0, rejected=1)
 
     def test_of_all_data_leave_it_to_the_sender(self, monkeypatch):
-        monkeypatch.setattr(store, "insert", lambda using, rows: (_ for _ in ()).throw(DataError("no")))
+        self.fail(monkeypatch, DataError("no"), when=lambda events: True)
 
         with pytest.raises(durable.Unavailable):
             receive("deliveries", delivery())

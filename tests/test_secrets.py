@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -12,10 +13,10 @@ from django.contrib import admin
 from django.db import OperationalError
 from django.urls import reverse
 
-from cmc_webhooks import auth, conf, ingest, signals, store, wire
+from cmc_webhooks import auth, conf, ingest, signals, wire
 from cmc_webhooks.conf import app_settings
 from tests.admin.conftest import browser_of
-from tests.conftest import FORM, Hook, Mails, bounce, delivery, notification
+from tests.conftest import FORM, Hook, Mails, bounce, delivery, in_every_way, notification
 
 KEY = "k3y-of-the-body-c0ffee"
 PASSWORD = "passw0rd-of-the-header"
@@ -123,6 +124,13 @@ def everything_shown():
     return shown
 
 
+def failing_with(fault, real):
+    def fail(*args):
+        raise fault
+
+    return fail
+
+
 class TestSecrets:
     def test_are_nowhere_after_all_that_can_go_wrong(self, heard, told, monkeypatch):
         hook = Hook()
@@ -130,7 +138,7 @@ class TestSecrets:
         for fault in (None, OperationalError("away"), RuntimeError("a bug")):
             with monkeypatch.context() as broken:
                 if fault is not None:
-                    broken.setattr(store, "insert", lambda *args, fault=fault: (_ for _ in ()).throw(fault))
+                    in_every_way(broken, "write", partial(failing_with, fault))
                 for key in (KEY, WRONG):
                     for header in HEADERS.values():
                         answers += [
@@ -148,7 +156,7 @@ class TestSecrets:
 
     def test_and_bodies_are_in_no_log_and_no_mail(self, heard, monkeypatch):
         hook = Hook()
-        monkeypatch.setattr(store, "insert", lambda *args: 1 / 0)
+        in_every_way(monkeypatch, "write", lambda real: lambda *args: 1 / 0)
 
         answers = [
             hook.post(body, kind, HTTP_AUTHORIZATION=HEADERS["right token"]) for body, kind in bodies(KEY)

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import models, rows, store, wire
 from cmc_webhooks.conf import app_settings
+from cmc_webhooks.store import rejections, sets
 from tests import factories
 
 USING = "default"
@@ -134,8 +135,8 @@ class TestUpdateMails:
 
         columns = {field.name for field in models.Mail._meta.concrete_fields}
 
-        assert set(store._MERGED) == columns - given_once, (
-            "store._MERGED or this test must name the new column"
+        assert set(sets.MERGED) == columns - given_once, (
+            "store/sets.py: MERGED or this test must name the new column"
         )
 
 
@@ -149,7 +150,7 @@ class TestReject:
         assert models.RejectedEvent.objects.get().resolved_at == factories.START
 
     def test_keeps_no_more_than_the_limit(self, monkeypatch, caplog):
-        monkeypatch.setattr(store, "MAX_OPEN_REJECTIONS", 3)
+        monkeypatch.setattr(rejections, "MAX_OPEN_REJECTIONS", 3)
         factories.RejectedEventFactory.create_batch(3)
         factories.RejectedEventFactory(resolved_at=factories.START)
 

@@ -82,7 +82,7 @@ def _settings() -> Iterator[Message]:
     for name in dir(settings):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in DEFAULTS:
             yield error("E006", _("There is no setting %s.") % name, _("See the README's table of settings."))
-    for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT"):
+    for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT", "RAW_SQL"):
         if not isinstance(app_settings.raw(name), bool):
             yield error(
                 "E007", _("%s is neither True nor False.") % f"{PREFIX}{name}", _("Write one of them.")

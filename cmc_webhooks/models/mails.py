@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.querysets import ADDRESS_LENGTH, MailQuerySet
+from cmc_webhooks.querysets import ADDRESS_LENGTH, NAME_LENGTH, MailQuerySet
 from cmc_webhooks.status import State, bounce_class, merge
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class Mail(models.Model):
     message_id = models.TextField(_("message id"))
     recipient = models.TextField(_("recipient"))
     address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
-    domain = models.CharField(_("domain"), max_length=255)
+    domain = models.CharField(_("domain"), max_length=NAME_LENGTH)
     header_from = models.TextField(_("header from"))
     return_path = models.TextField(_("return path"))
     subject = models.TextField(_("subject"))
-    api_data = models.CharField(_("API data"), max_length=255)
-    server_composition = models.CharField(_("server composition"), max_length=255)
+    api_data = models.CharField(_("API data"), max_length=NAME_LENGTH)
+    server_composition = models.CharField(_("server composition"), max_length=NAME_LENGTH)
 
     status = models.CharField(_("status"), max_length=32)
     previous_status = models.CharField(_("previous status"), max_length=32)

@@ -11,10 +11,11 @@ import json
 import re
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cmc_webhooks.wire import body, keys
-from cmc_webhooks.wire.text import clean, one_line, replace_astral
+from cmc_webhooks.wire.text import clean, is_clean_line, one_line, replace_astral
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ _CREATED = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\s*(Z
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 # A server's answer may have several lines; everything else with a field is one.
 _MULTILINE = frozenset({"reason"})
+# What makes two names of one value possible, or is removed.
+_ODD_NAMES = frozenset({"envelopeTo", "envelopeFrom", "email", "api_key"})
 _dumps = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -58,8 +61,11 @@ class Record:
         """
         if not isinstance(item, dict):
             raise BadRecord("not an object")
-        item = as_text(item)
-        values, extra = _split(item, cls.WIRE_NAMES, strict=cls.STRICT)
+        if is_plain(item):
+            values, extra = _split_plain(item, cls.WIRE_NAMES)
+        else:
+            item = as_text(item)
+            values, extra = _split(item, cls.WIRE_NAMES, strict=cls.STRICT)
         created = _created(values.get("created", ""))
         key = keys.event_key(event_type, server_composition, values, extra, created)
         created_text = values.pop("created", "")
@@ -183,6 +189,28 @@ def within_bmp(record: Record) -> Record:
     return replace(record, **tame)
 
 
+def is_plain(item: dict[str, Any]) -> bool:
+    """Whether an item is what CMC sends nearly always: version 2, clean texts of one line, nothing else."""
+    if type(item) is not dict or not _ODD_NAMES.isdisjoint(item):
+        return False
+    try:
+        return is_clean_line("".join((*item, *item.values())))
+    except TypeError:  # a value is no text
+        return False
+
+
+def _split_plain(item: dict[str, str], names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """What `_split` makes of a plain item."""
+    values: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    for wire_name, text in item.items():
+        if text and (name := names.get(wire_name)):
+            values[name] = text
+        elif text:
+            extra[wire_name] = text
+    return values, extra
+
+
 def _split(
     item: dict[str, Any], names: Mapping[str, str], *, strict: bool
 ) -> tuple[dict[str, str], dict[str, Any]]:
@@ -238,6 +266,7 @@ def as_json(value: Any) -> str:
     return _dumps(as_text(value))
 
 
+@lru_cache(maxsize=1024)  # the events of a notification share seconds
 def _created(text: str) -> datetime | None:
     match = _CREATED.fullmatch(text.strip(" \t"))
     if match is None:

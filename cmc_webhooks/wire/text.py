@@ -8,6 +8,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_UNCLEAN = re.compile(f"{_UNSTORABLE.pattern}|{_LINE_BREAKS.pattern}")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -27,6 +28,11 @@ def one_line(text: str) -> str:
     last = rest.pop()
     inner = [stripped for part in rest if (stripped := part.strip(" \t"))]
     return " ".join([first.rstrip(" \t"), *inner, last.lstrip(" \t")])
+
+
+def is_clean_line(text: str) -> bool:
+    """Whether `clean` and `one_line` leave a text, and any part of it, as it is."""
+    return text.isprintable() or not _UNCLEAN.search(text)
 
 
 def replace_astral(text: str) -> str:

@@ -177,7 +177,14 @@ class TestChosenPermissions:
     def test_of_statistics_and_addresses_are_those_of_mails(self, name, key):
         url = reverse(f"cmc_webhooks_api:{name}", args=key)
 
-        assert Api().client.get(url).status_code == 403
-        assert Api(user_with("view_bounceevent")).client.get(url).status_code == 403
-        assert Api(user_with("view_mail")).client.get(url).status_code == 200
-        assert Api(user_with("view_mail")).client.post(url).status_code == 405
+        strangers = [
+            Api(),
+            Api(user_with()),
+            Api(user_with(is_staff=True)),
+            Api(user_with("view_bounceevent")),
+        ]
+        readers = [Api(user_with("view_mail")), Api(User.objects.create_superuser("root"))]
+
+        assert [answers(api, [url], READING + WRITING) for api in strangers] == [{403}] * 4
+        assert [answers(api, [url], READING) for api in readers] == [{200}] * 2
+        assert [answers(api, [url], WRITING) for api in readers] == [{405}] * 2

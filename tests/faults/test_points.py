@@ -9,24 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from cmc_webhooks import models
+from cmc_webhooks import models, store
 from tests.conftest import delivery, notification
 from tests.faults import harness
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WAY = store.way("default").__name__.removeprefix("cmc_webhooks.")
+INSIDE = {
+    "store.portable": {
+        "after the notification": ("store.portable.insert", "after", 1),
+        "after the events": ("store.portable.insert", "after", 2),
+        "after the merge": ("store.portable.update_mails", "after", 1),
+        "after the counts": ("store.portable.count", "after", 1),
+    },
+    "store.plain": {
+        "after the notification": ("store.plain._insert", "after", 1),
+        "after the mails": ("store.plain._insert", "after", 2),
+        "after the events": ("store.plain._insert", "after", 3),
+        "after the merge": ("store.plain._update", "after", 1),
+        "after the counts": ("store.plain.count", "after", 1),
+    },
+}
 # Where the process ends: the function that is not reached or not left, and the how manyth call of it.
 POINTS = {
     "before the transaction": ("durable.atomic", "before", 1),
-    "before the mails are locked": ("store.lock_mails", "before", 1),
-    "after the mails are locked": ("store.lock_mails", "after", 1),
-    "after the known keys are read": ("store.known_keys", "after", 1),
-    "after the notification": ("store.insert", "after", 1),
-    "after the events": ("store.insert", "after", 2),
-    "after the merge": ("store.update_mails", "after", 1),
-    "after the rejections": ("store.reject", "after", 1),
+    "after the known keys are read": (f"{WAY}.known", "after", 1),
+    "before the mails are locked": (f"{WAY}.lock", "before", 1),
+    "after the mails are locked": (f"{WAY}.lock", "after", 1),
     "after the outbox": ("dispatch.owe", "after", 1),
-    "after the counts": ("store.count", "after", 1),
+    "after the rejections": ("store.reject", "after", 1),
+    **INSIDE.get(WAY, {}),
+    "after all is written": (f"{WAY}.write", "after", 1),
     "after the commit": ("dispatch.send", "before", 1),
     "before receiver 1": ("calls.Call.send", "before", 1),
     "after receiver 1 of 25": ("calls.Call.send", "after", 1),

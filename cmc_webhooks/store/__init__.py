@@ -1,0 +1,59 @@
+"""All writes: sets of rows, sorted by key, so that rival batches queue up instead of deadlocking.
+
+`ignore_conflicts` is not used: it deadlocks MariaDB, drops rows with any error on SQLite and cuts text on
+MariaDB. Raw SQL stands here and nowhere else.
+
+A batch is stored by a way that has `known`, `lock` and `write`: `portable` by the ORM, the reference, or one
+that is as fast as its database allows.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from django.db import connections
+
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.store import plain, portable, postgresql
+from cmc_webhooks.store.counted import count, replace_domain_counts, take_counts, take_domain_counts
+from cmc_webhooks.store.outbox import claim, forget, owe, settle
+from cmc_webhooks.store.portable import lock_mails, update_mails
+from cmc_webhooks.store.rejections import MAX_OPEN_REJECTIONS, reject, resolve
+from cmc_webhooks.store.sets import Raced, alias, insert, known_keys
+
+__all__ = [
+    "MAX_OPEN_REJECTIONS",
+    "Raced",
+    "alias",
+    "claim",
+    "count",
+    "forget",
+    "insert",
+    "known_keys",
+    "lock_mails",
+    "owe",
+    "portable",
+    "reject",
+    "replace_domain_counts",
+    "resolve",
+    "settle",
+    "take_counts",
+    "take_domain_counts",
+    "update_mails",
+    "way",
+]
+
+_FAST = {"postgresql": postgresql, "sqlite": plain, "mysql": plain}
+
+
+def way(using: str) -> ModuleType:
+    """How batches are stored in this database: the fastest way that is right there."""
+    connection = connections[using]
+    if not app_settings.raw_sql:
+        return portable
+    if connection.vendor == "sqlite" and getattr(connection, "transaction_mode", None) not in _AS_WRITER:
+        return portable
+    return _FAST.get(connection.vendor, portable)
+
+
+_AS_WRITER = ("IMMEDIATE", "EXCLUSIVE")

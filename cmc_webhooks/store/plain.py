@@ -1,0 +1,183 @@
+"""SQLite, MariaDB, MySQL: the statements of the portable way without the ORM's cost for each value.
+
+A new mail is written once, as it is after the merge. On SQLite this wants transactions that begin as writers
+(`IMMEDIATE`), since reading comes first.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, connections, models
+
+from cmc_webhooks.models import Mail, instances
+from cmc_webhooks.store.counted import count
+from cmc_webhooks.store.sets import MERGED, Raced, by_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+    from uuid import UUID
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cmc_webhooks.models import BlockEvent, MailCount, MailEvent, Notification
+
+# The rows that have these keys.
+_SELECT = "SELECT {columns} FROM {table} WHERE id IN ({places})"
+# ... in key order, and locked; SQLite has one writer at a time.
+_LOCKING = _SELECT + " ORDER BY id FOR UPDATE"
+
+_INSERT = "INSERT INTO {table} ({columns}) VALUES {places}"
+_UPSERT = _INSERT + " ON DUPLICATE KEY UPDATE {assignments}"
+_UPDATE = "UPDATE {table} SET {assignments} WHERE id = %s"
+
+_AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField)
+
+
+def known(using: str, model: type[MailEvent | BlockEvent] | None, keys: Iterable[UUID]) -> set[UUID]:
+    """Those of `keys` that `model` has rows for."""
+    if model is None:
+        return set()
+    return {row[0] for row in _select(using, _SELECT, model, [model._meta.pk], keys)}
+
+
+def lock(
+    using: str,
+    mails: Iterable[Mail],
+    model: type[MailEvent | BlockEvent] | None,
+    keys: Iterable[UUID],
+    known_before: AbstractSet[UUID],
+) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
+    """The rows of these mails by key, locked, or the mails as they are given; and the known event keys.
+
+    Those are as they were before; `write` tells if a rival was quicker.
+    """
+    given = {mail.id: mail for mail in mails}
+    fields: Any = Mail._meta.concrete_fields
+    sql = _LOCKING if connections[using].features.has_select_for_update else _SELECT
+    for values in _select(using, sql, Mail, fields, sorted(given)):
+        named = {field.attname: value for field, value in zip(fields, values, strict=True)}
+        given[named["id"]] = instances.made(Mail, named, using)
+    return given, known_before
+
+
+def write(
+    using: str,
+    notification: Notification,
+    events: Iterable[MailEvent | BlockEvent],
+    mails: Iterable[Mail],
+    parts: Iterable[MailCount],
+) -> None:
+    """Insert a notification, new events and new mails, update the other mails, and count them.
+
+    Raises:
+        Raced: a rival has inserted one of them meanwhile; the transaction must not be committed.
+    """
+    ordered, events = by_key(mails), by_key(events)
+    new, changed = [[mail for mail in ordered if mail._state.adding is adding] for adding in (True, False)]
+    try:
+        for rows in ([notification], new, events):
+            _insert(using, rows)
+    except IntegrityError as error:
+        raise Raced from error
+    _update(using, changed)
+    count(using, parts)
+    for row in (notification, *new, *events):
+        instances.note_stored(row, using)
+
+
+def _select(
+    using: str, sql: str, model: type[models.Model], fields: Sequence[Any], keys: Iterable[UUID]
+) -> list[list[Any]]:
+    connection = connections[using]
+    key_field: Any = model._meta.pk
+    values = [key_field.get_db_prep_save(key, connection) for key in keys]
+    if not values:
+        return []
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join(["%s"] * len(values))
+    read = [_reading(field, connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.format(columns=columns, table=quote(model._meta.db_table), places=places), values)
+        return [[each(value) for each, value in zip(read, row, strict=True)] for row in cursor.fetchall()]
+
+
+def _insert(using: str, rows: Sequence[models.Model]) -> None:
+    if rows:
+        names = [field.attname for field in rows[0]._meta.concrete_fields]
+        _many(using, _INSERT, rows, names)
+
+
+def _update(using: str, mails: Sequence[Mail]) -> None:
+    """Write what merging changed in stored mails."""
+    if not mails:
+        return
+    if connections[using].vendor == "sqlite":
+        connection = connections[using]
+        quote = connection.ops.quote_name
+        sql = _UPDATE.format(
+            table=quote(Mail._meta.db_table), assignments=", ".join(f"{quote(name)} = %s" for name in MERGED)
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, _values(connection, mails, [*MERGED, "id"]))
+    else:
+        _many(using, _UPSERT, mails, [field.attname for field in Mail._meta.concrete_fields])
+
+
+def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[str]) -> None:
+    """One INSERT; on SQLite one for each row, prepared once, which is quicker there."""
+    connection, model = connections[using], type(rows[0])
+    quote = connection.ops.quote_name
+    values = _values(connection, rows, names)
+    place = f"({', '.join(['%s'] * len(names))})"
+    one_by_one = connection.vendor == "sqlite"
+    made = sql.format(
+        table=quote(model._meta.db_table),
+        columns=", ".join(quote(name) for name in names),
+        places=place if one_by_one else ", ".join([place] * len(rows)),
+        assignments=", ".join(f"{quote(name)} = VALUES({quote(name)})" for name in MERGED),
+    )
+    with connection.cursor() as cursor:
+        if one_by_one:
+            cursor.executemany(made, values)
+        else:
+            cursor.execute(made, [value for row in values for value in row])
+
+
+def _values(
+    connection: BaseDatabaseWrapper, rows: Iterable[models.Model], names: Sequence[str]
+) -> list[list[Any]]:
+    """The parameters of each row, as the database takes them."""
+    rows = list(rows)
+    odd = _prepared(type(rows[0]))
+    columns = [(name, odd.get(name)) for name in names]
+    return [
+        [
+            row.__dict__[name] if field is None else field.get_db_prep_save(row.__dict__[name], connection)
+            for name, field in columns
+        ]
+        for row in rows
+    ]
+
+
+@cache
+def _prepared(model: type[models.Model]) -> dict[str, Any]:
+    """By attribute, the fields whose values are not taken as they are."""
+    fields: Any = model._meta.concrete_fields
+    return {field.attname: field for field in fields if not isinstance(field, _AS_THEY_ARE)}
+
+
+def _reading(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
+    """What makes a value of a column, as the ORM reads it."""
+    column = field.get_col(field.model._meta.db_table)
+    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+
+    def read(value: Any) -> Any:
+        for convert in converters:
+            value = convert(value, column, connection)
+        return value
+
+    return read

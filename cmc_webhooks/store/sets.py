@@ -1,0 +1,91 @@
+"""Sets of rows, each written by one statement and in key order."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, router
+
+from cmc_webhooks.models import Mail
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from uuid import UUID
+
+    from django.db.models import Model
+
+MERGED = (
+    "header_from",
+    "return_path",
+    "subject",
+    "api_data",
+    "status",
+    "previous_status",
+    "delivery_status",
+    "delivery_event_id",
+    "bounce_code",
+    "bounce_event_id",
+    "status_at",
+    "reason",
+    "version",
+    "first_event_at",
+    "last_event_at",
+)
+"""The columns of a mail that merging can change."""
+
+
+class Raced(Exception):
+    """A rival has inserted one of these rows meanwhile; the portable way, which waits for rivals, is next."""
+
+
+def alias() -> str:
+    """The database that everything of this app is written to, and read from where it must be exact."""
+    return router.db_for_write(Mail)
+
+
+def known_keys(using: str, model: type[Model] | None, keys: Collection[UUID]) -> set[UUID]:
+    """Those of `keys` that `model` has rows for."""
+    if model is None or not keys:
+        return set()
+    return set(model._default_manager.using(using).filter(pk__in=keys).values_list("pk", flat=True))
+
+
+def insert(using: str, rows: Iterable[Model]) -> None:
+    """Insert new rows of one model, in key order."""
+    ordered = by_key(rows)
+    if ordered:
+        type(ordered[0])._default_manager.using(using).bulk_create(ordered)
+
+
+def insert_plainly(using: str, rows: Sequence[Model], then: str = "") -> None:
+    """One INSERT of these rows of one model as they are; `then` is what follows its values."""
+    if not rows:
+        return
+    connection = connections[using]
+    meta = rows[0]._meta
+    fields: Sequence[Any] = meta.concrete_fields
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    values = [
+        field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields
+    ]
+    sql = f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES {places} {then}"  # noqa: S608 - names only
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def by_key(rows: Iterable[Any]) -> list[Any]:
+    """In the order of the primary key."""
+    return sorted(rows, key=attrgetter("id"))
+
+
+def upsert(using: str, rows: list[Any], fields: Sequence[str]) -> None:
+    """Insert these rows, or set these fields where the key is there; they come in key order."""
+    if not rows:
+        return
+    targeted = connections[using].features.supports_update_conflicts_with_target
+    type(rows[0])._default_manager.using(using).bulk_create(
+        rows, update_conflicts=True, update_fields=fields, unique_fields=["id"] if targeted else None
+    )
