@@ -219,8 +219,7 @@ _PLAIN_MAIL = (
     "INSERT INTO floor_mail (id, message_id, recipient, address, domain, header_from, return_path, subject,"
     " api_data, server_composition, status, previous_status, delivery_status, delivery_event_id, bounce_code,"
     " bounce_event_id, status_at, reason, version, created_at, first_event_at, last_event_at, erased_at)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'pro', %s, '', %s, %s, '', NULL, %s, %s, 1, %s, %s, %s,"
-    " NULL)"
+    f" VALUES ({', '.join(['%s'] * 23)})"
 )
 _SQLITE_UPSERT = (
     " ON CONFLICT (id) DO UPDATE SET previous_status = status, status = excluded.status,"
@@ -236,7 +235,7 @@ _MARIADB_UPSERT = (
 )
 _PLAIN_EVENT = (
     "INSERT INTO floor_deliveryevent (id, mail_id, notification_id, occurred_at, received_at, status, reason,"
-    " source_ip, sender_ip, extra) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '{}')"
+    f" source_ip, sender_ip, extra) VALUES ({', '.join(['%s'] * 10)})"
 )
 
 
@@ -259,16 +258,16 @@ def _plain_statements(
     mail_rows = [
         [
             key(row["id"]), row["message_id"], row["recipient"], row["address"], row["domain"],
-            row["header_from"], row["return_path"], row["subject"], row["api_data"], row["status"],
-            row["status"], key(row["event"]), at[row["at"]], row["reason"], moment, at[row["at"]],
-            at[row["at"]],
+            row["header_from"], row["return_path"], row["subject"], row["api_data"], "pro", row["status"], "",
+            row["status"], key(row["event"]), "", None, at[row["at"]], row["reason"], 1, moment,
+            at[row["at"]], at[row["at"]], None,
         ]
         for row in mails
     ]  # fmt: skip
     event_rows = [
         [
             key(row["id"]), key(row["mail_id"]), said[0], row["occurred_at"][:19].replace("T", " "), moment,
-            row["status"], row["reason"], row["source_ip"], row["sender_ip"],
+            row["status"], row["reason"], row["source_ip"], row["sender_ip"], "{}",
         ]
         for row in events
     ]  # fmt: skip

@@ -27,6 +27,9 @@ __all__ = ["Receipt", "receive", "see_to_owed"]
 
 logger = logging.getLogger(__name__)
 
+MANY = 10
+"""Events of which it is asked first whether all are known; of fewer, locks cost less than the question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -64,11 +67,11 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
 
 def _store(using: str, ready: batch.Batch) -> Receipt:
     way = store.way(using)
-    known: AbstractSet[UUID] = frozenset()
-    if not ready.sent.rejections or way is not store.portable:  # which looks again, when it may believe it
+    known: AbstractSet[UUID] | None = None
+    if not ready.sent.rejections and (not ready.records or len(ready.records) >= MANY):
         known = way.known(using, ready.model, ready.records)
-    if not ready.sent.rejections and len(known) == len(ready.records):
-        return _count_repeat(using, ready)
+        if len(known) == len(ready.records):
+            return _count_repeat(using, ready)
     try:
         with durable.atomic(using):
             return _record(using, ready, way, known)
@@ -85,15 +88,16 @@ def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
 
 
 def _record(
-    using: str, ready: batch.Batch, way: ModuleType, known: AbstractSet[UUID] = frozenset()
+    using: str, ready: batch.Batch, way: ModuleType, known: AbstractSet[UUID] | None = None
 ) -> Receipt:
     """Inside the transaction: lock the mails, see what is new, merge it, write it, owe the signals."""
     mails, known = way.lock(using, ready.mails(), ready.model, ready.records, known)
-    new = {key: record for key, record in ready.records.items() if key not in known}
+    new = (
+        {key: record for key, record in ready.records.items() if key not in known} if known else ready.records
+    )
     notification = ready.notification(new=len(new))
     events = ready.events(new, mails, notification.pk)
-    old_statuses, moves = _merge(events)
-    changed = {event.mail_id: event.mail for event in _of_mails(events)}.values()
+    changed, old_statuses, moves = _merge(events)
     if calls.are_heard():
         _owe_signals(using, _calls(events, old_statuses))
     store.reject(using, ready.rejected_events())
@@ -101,20 +105,24 @@ def _record(
     return Receipt(notification.new, notification.repeated, notification.rejected)
 
 
-def _merge(events: Sequence[MailEvent | BlockEvent]) -> tuple[dict[UUID, str], counts.Moves]:
-    """Merge new events into their mails; the statuses before, where they changed, and the moves of counts."""
+def _merge(
+    events: Sequence[MailEvent | BlockEvent],
+) -> tuple[list[Mail], dict[UUID, str], counts.Moves]:
+    """Merge new events into their mails; these, old statuses where they changed, the moves of counts."""
     of_mail: defaultdict[UUID, list[MailEvent]] = defaultdict(list)
-    for event in _of_mails(events):
-        of_mail[event.mail_id].append(event)
-    old_statuses, moves = {}, counts.Moves()
+    for event in events:
+        if isinstance(event, MailEvent):
+            of_mail[event.mail_id].append(event)
+    mails, old_statuses, moves = [], {}, counts.Moves()
     for key, its_events in of_mail.items():
         mail: Mail = its_events[0].mail
         old, before = mail.status, counts.cell(mail)
         mail.merge(its_events)
         moves.move(before, counts.cell(mail))
+        mails.append(mail)
         if mail.status != old:
             old_statuses[key] = old
-    return old_statuses, moves
+    return mails, old_statuses, moves
 
 
 def _calls(events: Sequence[MailEvent | BlockEvent], old_statuses: dict[UUID, str]) -> Iterator[calls.Call]:
@@ -170,10 +178,6 @@ def see_to_owed(using: str) -> None:
             upkeep.run(using, seconds=dispatch.BUDGET_SECONDS)
     except Exception:  # what was asked for is stored: whatever fails here must not be the answer to it
         logger.exception("What is owed could not be looked at")
-
-
-def _of_mails(events: Sequence[MailEvent | BlockEvent]) -> list[MailEvent]:
-    return [event for event in events if isinstance(event, MailEvent)]
 
 
 def _store_for_good(using: str, ready: batch.Batch) -> Receipt:

@@ -93,7 +93,7 @@ class DeliveryEvent(MailEvent):
 
     @property
     def state(self) -> State:
-        return State(delivery_status=self.status, delivery_key=self.pk)
+        return State(delivery_status=self.status, delivery_key=self.id)
 
 
 class BounceEvent(MailEvent):
@@ -114,7 +114,7 @@ class BounceEvent(MailEvent):
 
     @property
     def state(self) -> State:
-        return State(bounce_code=self.bounce_code, bounce_key=self.pk)
+        return State(bounce_code=self.bounce_code, bounce_key=self.id)
 
     @property
     def bounce_class(self) -> BounceClass:

@@ -86,8 +86,9 @@ class Mail(models.Model):
         events = list(events)
         after = reduce(merge, [event.state for event in events], known)
         self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id = after
+        deciding_key = after.deciding_key
         for event in events:
-            if event.pk == after.deciding_key:
+            if event.id == deciding_key:
                 self.status_at, self.reason = event.occurred_at, event.reason
             self.first_event_at = min(self.first_event_at, event.occurred_at)
             self.last_event_at = max(self.last_event_at, event.occurred_at)

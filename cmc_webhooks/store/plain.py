@@ -6,7 +6,7 @@ A new mail is written once, as it is after the merge. On SQLite this wants trans
 
 from __future__ import annotations
 
-from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models
@@ -48,19 +48,23 @@ def lock(
     mails: Iterable[Mail],
     model: type[MailEvent | BlockEvent] | None,
     keys: Iterable[UUID],
-    known_before: AbstractSet[UUID],
+    known_before: AbstractSet[UUID] | None,
 ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
     """The rows of these mails by key, locked, or the mails as they are given; and the known event keys.
 
-    Those are as they were before; `write` tells if a rival was quicker.
+    If they were not asked for before, they are now; `write` tells if a rival was quicker.
     """
     given = {mail.id: mail for mail in mails}
     fields: Any = Mail._meta.concrete_fields
     sql = _LOCKING if connections[using].features.has_select_for_update else _SELECT
-    for values in _select(using, sql, Mail, fields, sorted(given)):
-        named = {field.attname: value for field, value in zip(fields, values, strict=True)}
-        given[named["id"]] = instances.made(Mail, named, using)
-    return given, known_before
+    names = [field.attname for field in fields]
+    stored = [
+        instances.made(Mail, dict(zip(names, values, strict=True)), using)
+        for values in _select(using, sql, Mail, fields, sorted(given))
+    ]
+    if known_before is None:  # an event is known with its mail only
+        known_before = known(using, model, keys) if stored or not given else frozenset()
+    return given | {mail.id: mail for mail in stored}, known_before
 
 
 def write(
@@ -148,26 +152,29 @@ def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[st
 
 
 def _values(
-    connection: BaseDatabaseWrapper, rows: Iterable[models.Model], names: Sequence[str]
+    connection: BaseDatabaseWrapper, rows: Sequence[models.Model], names: Sequence[str]
 ) -> list[list[Any]]:
     """The parameters of each row, as the database takes them."""
-    rows = list(rows)
-    odd = _prepared(type(rows[0]))
-    columns = [(name, odd.get(name)) for name in names]
-    return [
-        [
-            row.__dict__[name] if field is None else field.get_db_prep_save(row.__dict__[name], connection)
-            for name, field in columns
-        ]
-        for row in rows
-    ]
+    meta = rows[0]._meta
+    told = itemgetter(*names)
+    columns = []
+    for name, values in zip(names, zip(*[told(row.__dict__) for row in rows], strict=True), strict=True):
+        field: Any = meta.get_field(name)
+        columns.append(_prepared(field, connection, values))
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-@cache
-def _prepared(model: type[models.Model]) -> dict[str, Any]:
-    """By attribute, the fields whose values are not taken as they are."""
-    fields: Any = model._meta.concrete_fields
-    return {field.attname: field for field in fields if not isinstance(field, _AS_THEY_ARE)}
+def _prepared(field: Any, connection: BaseDatabaseWrapper, values: Sequence[Any]) -> Iterable[Any]:
+    """The values of a column, as the database takes them."""
+    if isinstance(field, _AS_THEY_ARE):
+        return values
+    if isinstance(getattr(field, "target_field", field), models.UUIDField):
+        native = connection.features.has_native_uuid_field
+        return [value and (str(value) if native else value.hex) for value in values]
+    if isinstance(field, models.DateTimeField):  # there are few different ones in a batch
+        known = {value: field.get_db_prep_save(value, connection) for value in set(values)}
+        return [known[value] for value in values]
+    return [field.get_db_prep_save(value, connection) for value in values]
 
 
 def _reading(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:

@@ -29,7 +29,7 @@ def lock(
     mails: Iterable[Mail],
     model: type[MailEvent | BlockEvent] | None,
     keys: Collection[UUID],
-    known_before: AbstractSet[UUID],
+    known_before: AbstractSet[UUID] | None,
 ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
     """The rows of these mails by key, locked until the transaction ends; and the known event keys."""
     return lock_mails(using, mails), known(using, model, keys)

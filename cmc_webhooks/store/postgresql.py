@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections
@@ -26,27 +27,30 @@ if TYPE_CHECKING:
 
 _dumps = json.JSONEncoder(ensure_ascii=False, default=str, separators=(",", ":")).encode
 
-# The keys that have rows. Keys of events follow time, so their range is small, and its index is taken.
-_KNOWN = "SELECT id FROM {table} WHERE id = ANY(%s::uuid[]) AND id BETWEEN %s AND %s"
+# Each key is looked up by itself: planners that know nothing of a table yet would read it as a whole.
 
-# The stored rows of these keys, locked in key order.
-_LOCK = "SELECT {columns} FROM {table} WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE"
+# The keys that have rows.
+_KNOWN = """SELECT given.id FROM unnest(%s::uuid[]) AS given(id),
+    LATERAL (SELECT id FROM {table} WHERE id = given.id OFFSET 0) AS stored"""
+
+# The stored rows of these keys, locked in the order of the keys.
+_LOCK = """SELECT stored.* FROM unnest(%s::uuid[]) AS given(id),
+    LATERAL (SELECT {columns} FROM {table} WHERE id = given.id FOR UPDATE) AS stored"""
 
 # The parts of one statement. It returns how many mails and events were inserted: fewer than given if a rival
 # was quicker with one of them. These two are asked for, so they come first, in this order. Of the others only
 # the counts wait for rivals, who want nothing more by then.
-_INSERT = """{name} AS (
-    INSERT INTO {table} ({columns}) SELECT {values} FROM json_to_recordset(%s) AS r({types})
-    ORDER BY r.id ON CONFLICT (id) DO NOTHING RETURNING 1)"""
-_UPDATE = """{name} AS (
-    UPDATE {table} SET ({columns}) = ROW({values}) FROM json_to_recordset(%s) AS r({types})
-    WHERE {table}.id = r.id)"""
-_COUNT = """{name} AS (
-    INSERT INTO {table} AS stored ({columns}) SELECT {values} FROM json_to_recordset(%s) AS r({types})
-    ORDER BY r.id ON CONFLICT (id)
-    DO UPDATE SET number = stored.number + EXCLUDED.number, changed_at = EXCLUDED.changed_at)"""
-_PARTS = {"changed": _UPDATE, "counts": _COUNT}
+_INSERT = "{name} AS (INSERT INTO {table} AS stored ({columns}) {rows} ON CONFLICT (id) {then})"
+_UPDATE = (
+    "{name} AS (UPDATE {table} AS stored SET ({columns}) = ROW({values}) {source} WHERE stored.id = {id})"
+)
 _NUMBER = "(SELECT count(*) FROM {name})"
+
+_SOURCE = "FROM json_to_recordset(%s) AS r({types})"
+_ROWS = "SELECT {values} {source} ORDER BY r.id"
+_ONE_ROW = "VALUES ({values})"
+_ADD = "DO UPDATE SET number = stored.number + EXCLUDED.number, changed_at = EXCLUDED.changed_at"
+_LEAVE = "DO NOTHING RETURNING 1"
 
 
 def known(using: str, model: type[Model] | None, keys: Iterable[UUID]) -> set[UUID]:
@@ -55,7 +59,7 @@ def known(using: str, model: type[Model] | None, keys: Iterable[UUID]) -> set[UU
     if model is None or not keys:
         return set()
     with connections[using].cursor() as cursor:
-        cursor.execute(_known(using, model), [_array(keys), keys[0], keys[-1]])
+        cursor.execute(_known(using, model), [_array(keys)])
         return {key for (key,) in cursor.fetchall()}
 
 
@@ -64,21 +68,25 @@ def lock(
     mails: Iterable[Mail],
     model: type[MailEvent | BlockEvent] | None,
     keys: Iterable[UUID],
-    known_before: AbstractSet[UUID],
+    known_before: AbstractSet[UUID] | None,
 ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
     """The rows of these mails by key, locked, or the mails as they are given; and the known event keys.
 
-    Those are as they were before; `write` tells if a rival was quicker.
+    If they were not asked for before, they are now; `write` tells if a rival was quicker.
     """
     given = {mail.id: mail for mail in mails}
+    stored: list[Mail] = []
     if given:
         sql, names = _lock(using)
         with connections[using].cursor() as cursor:
             cursor.execute(sql, [_array(sorted(given))])
-            for values in cursor.fetchall():
-                stored = instances.made(Mail, dict(zip(names, values, strict=True)), using)
-                given[stored.id] = stored
-    return given, known_before
+            stored = [
+                instances.made(Mail, dict(zip(names, values, strict=True)), using)
+                for values in cursor.fetchall()
+            ]
+    if known_before is None:  # an event is known with its mail only
+        known_before = known(using, model, keys) if stored or not given else frozenset()
+    return given | {mail.id: mail for mail in stored}, known_before
 
 
 def write(
@@ -109,7 +117,7 @@ def write(
             model: type[Model] = type(rows[0])
             sources, constants, values = _columns(rows, _fields(using, model, merged=name == "changed"))
             statements.append(_statement(using, name, model, sources))
-            parameters += [*constants, values]
+            parameters += [*constants, *values]
     numbers = ", ".join(
         _NUMBER.format(name=name) if rows else "0" for name, rows in (("mails", new), ("events", events))
     )
@@ -135,62 +143,70 @@ def _array(keys: Iterable[UUID]) -> str:
 
 def _columns(
     rows: Sequence[Model], fields: Sequence[_Field]
-) -> tuple[tuple[int | None, ...], list[Any], str]:
-    """Where each column is told, the values that are told once, and the others as JSON.
+) -> tuple[tuple[int | None, ...], list[Any], list[str]]:
+    """Where each column is told, the values that are told once, and the others as JSON, if there are any.
 
     A column is told by itself, by an earlier one that is equal in all rows, or once (None).
     """
-    told: dict[int, list[Any]] = {}
+    told: dict[int, Sequence[Any]] = {}
     sources: list[int | None] = []
     constants: list[Any] = []
-    for number, field in enumerate(fields):
-        attribute = field.attribute
-        values = [row.__dict__[attribute] for row in rows]
+    get = itemgetter(*[field.attribute for field in fields])
+    columns: Iterable[Sequence[Any]] = zip(*[get(row.__dict__) for row in rows], strict=True)
+    for number, (field, values) in enumerate(zip(fields, columns, strict=True)):
         first = values[0]
-        if attribute != "id" and first == values[-1] and values.count(first) == len(values):
+        if first == values[-1] and values.count(first) == len(values):
             sources.append(None)
             constants.append(_dumps(first) if field.kind == "jsonb" else first)
             continue
         if field.kind == "uuid":
-            values = [value and value.hex for value in values]
+            values = tuple([value and value.hex for value in values])
         source = next((earlier for earlier, others in told.items() if others == values), number)
         sources.append(source)
         if source == number:
             told[number] = values
     names = [fields[number].attribute for number in told]
     named = [dict(zip(names, row, strict=True)) for row in zip(*told.values(), strict=True)]
-    return tuple(sources), constants, _dumps(named)
+    return tuple(sources), constants, [_dumps(named)] if named else []
 
 
 @lru_cache(maxsize=256)
 def _statement(using: str, name: str, model: type[Model], sources: tuple[int | None, ...]) -> str:
     """The part for rows of a model whose columns are told there, see `_columns`."""
-    merged = name == "changed"
-    fields = _fields(using, model, merged=merged)
-    written = [
-        (field.column, f"%s::{field.kind}" if source is None else f"r.{fields[source].column}")
-        for field, source in zip(fields, sources, strict=True)
-        if not merged or field.attribute != "id"
-    ]
+    fields = _fields(using, model, merged=name == "changed")
     told = [fields[number] for number, source in enumerate(sources) if source == number]
-    return _PARTS.get(name, _INSERT).format(
-        name=name,
-        table=connections[using].ops.quote_name(model._meta.db_table),
-        columns=", ".join(column for column, _ in written),
-        values=", ".join(value for _, value in written),
-        types=", ".join(f"{field.column} {field.kind}" for field in told),
-    )
+    source = _SOURCE.format(types=", ".join(f"{field.column} {field.kind}" for field in told)) if told else ""
+    values = [
+        f"%s::{field.kind}" if place is None else f"r.{fields[place].column}"
+        for field, place in zip(fields, sources, strict=True)
+    ]
+    columns = [field.column for field in fields]
+    table = connections[using].ops.quote_name(model._meta.db_table)
+    if name == "changed":
+        *columns, _ = columns  # the key, which stands last
+        *values, key = values
+        return _UPDATE.format(
+            name=name,
+            table=table,
+            columns=", ".join(columns),
+            values=", ".join(values),
+            source=source,
+            id=key,
+        )
+    rows = (_ROWS if told else _ONE_ROW).format(values=", ".join(values), source=source)
+    then = _ADD if name == "counts" else _LEAVE
+    return _INSERT.format(name=name, table=table, columns=", ".join(columns), rows=rows, then=then)
 
 
 @cache
 def _fields(using: str, model: type[Model], *, merged: bool) -> list[_Field]:
-    """The columns of a model; `merged`: those that merging can change, and the key."""
+    """The columns of a model; `merged`: those that merging can change, and then the key."""
     connection = connections[using]
-    fields: Any = model._meta.concrete_fields
+    meta = model._meta
+    fields: Any = [*map(meta.get_field, MERGED), meta.pk] if merged else meta.concrete_fields
     return [
         _Field(field.attname, connection.ops.quote_name(field.column), field.db_type(connection))
         for field in fields
-        if not merged or field.primary_key or field.name in MERGED
     ]
 
 

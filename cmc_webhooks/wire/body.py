@@ -28,6 +28,8 @@ _BLANK_LINE = re.compile(rb"(?:^|\n)\r?\n")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _MAX_HEADER = 1024
 
+_FLAT = frozenset({str, bool, type(None)})  # numbers are read as text
+
 # Names that Python's codecs do not know (IANA's registry; WHATWG Encoding, section 4.2).
 _CHARSET_ALIASES = {
     "csutf8": "utf-8",
@@ -174,10 +176,12 @@ _json = json.JSONDecoder(
 def _nested_deeper(document: Any, limit: int) -> bool:
     level = [document] if isinstance(document, dict | list) else []
     for _ in range(limit):
+        inside = [container.values() if isinstance(container, dict) else container for container in level]
         level = [
             item
-            for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
+            for items in inside
+            if not _FLAT.issuperset(map(type, items))
+            for item in items
             if isinstance(item, dict | list)
         ]
     return bool(level)

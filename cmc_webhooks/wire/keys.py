@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from json.encoder import encode_basestring as _quoted
 from secrets import randbits
@@ -36,11 +37,20 @@ def event_key(
 
     `values` are the event's values as sent, cleaned and as text, by our names; `extra` the rest, by CMC's.
     """
-    # as `_canonical` writes a list of the five, in two thirds of its time
-    told = ",".join([f'"{name}":{_quoted(value)}' for name, value in sorted(values.items())])
+    # as `_canonical` writes a list of the five, in less than half of its time
+    names, form = _form(tuple(values))
+    texts = [_quoted(values[name]) for name in names]
     rest = _canonical(extra) if extra else "{}"
-    form = f'["k1",{_quoted(event_type)},{_quoted(server_composition)},{{{told}}},{rest}]'
+    form %= (_quoted(event_type), _quoted(server_composition), *texts, rest)
     return _uuid8(_milliseconds(created) << _HASH_BITS | _hash(form, _HASH_BITS // 8))
+
+
+@lru_cache(maxsize=256)
+def _form(names: tuple[str, ...]) -> tuple[list[str], str]:
+    """The names in their order, and a form with places for the values."""
+    ordered = sorted(names)
+    places = ",".join([_quoted(name).replace("%", "%%") + ":%s" for name in ordered])
+    return ordered, f'["k1",%s,%s,{{{places}}},%s]'
 
 
 def mail_key(message_id: str, server_composition: str, address: str, event: UUID) -> UUID:
