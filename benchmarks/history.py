@@ -59,10 +59,10 @@ class Writer:
         self.rows.clear()
 
 
-def fill(events: int, progress=print) -> None:
-    """Write that many events, about 2.1 to a mail, spread over a year that ends now."""
-    dice = random.Random(20260101)
-    end = datetime.now(UTC).replace(microsecond=0)
+def fill(events: int, first: int = 0, end: datetime | None = None, progress=print) -> None:
+    """Write that many events, about 2.1 to a mail, over a year that ends now; mails count from `first`."""
+    dice = random.Random(20260101 + first)
+    end = end or datetime.now(UTC).replace(microsecond=0)
     begin = end - timedelta(days=DAYS)
     mails = max(1, int(events / 2.13))
     step = (end - begin) / mails
@@ -80,7 +80,7 @@ def fill(events: int, progress=print) -> None:
                 server_composition="pro", new=100, repeated=0, rejected=0,
             )  # fmt: skip
             writers[models.Notification].add(notification)
-        mail, its_events = story(dice, number, at, domains[number], codes, weights)
+        mail, its_events = story(dice, first + number, at, domains[number], codes, weights)
         writers[models.Mail].add(mail)
         for event in its_events:
             event.notification_id = notification.id
