@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 from benchmarks.payloads import KEY
 from example_project.settings import *  # noqa: F403
-from example_project.settings import INSTALLED_APPS
+from example_project.settings import DATABASES, INSTALLED_APPS
 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
@@ -12,3 +15,4 @@ INSTALLED_APPS = [*(app for app in INSTALLED_APPS if app != "example_project.sho
 ROOT_URLCONF = "benchmarks.urls"
 CMC_WEBHOOKS_API_KEYS = [KEY]
 LOGGING_CONFIG = None
+DATABASES["default"].update(json.loads(os.environ.get("BENCHMARK_DATABASE", "{}")))  # a variant of `server`
