@@ -79,9 +79,6 @@ def atomic(using: str) -> Iterator[None]:
     """A transaction that is committed when it ends, and that waits for each lock at most 3 seconds."""
     connection = connections[using]
     with transaction.atomic(using=using, durable=True), _short_waits(connection):
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         yield
 
 
@@ -114,13 +111,39 @@ def outside_requests(view: View) -> View:
 
 @contextmanager
 def _short_waits(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """MariaDB has no setting for one transaction: each statement carries it, the session stays as it was."""
-    if not getattr(connection, "mysql_is_mariadb", False):
+    if connection.vendor == "postgresql":
+        with connection.execute_wrapper(_SetFirst(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")):
+            yield
+    elif getattr(connection, "mysql_is_mariadb", False):
+        # It has no setting for one transaction: each statement carries it, the session stays as it was.
+        prefix = f"SET STATEMENT innodb_lock_wait_timeout={LOCK_SECONDS} FOR "
+        with connection.execute_wrapper(lambda execute, sql, *rest: execute(prefix + sql, *rest)):
+            yield
+    else:
         yield
-        return
-    prefix = f"SET STATEMENT innodb_lock_wait_timeout={LOCK_SECONDS} FOR "
-    with connection.execute_wrapper(lambda execute, sql, *rest: execute(prefix + sql, *rest)):
-        yield
+
+
+class _SetFirst:
+    """Sets something before the first statement: on the same way to the server where the driver can."""
+
+    def __init__(self, statement: str) -> None:
+        self._statement: str | None = statement
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self._statement is None:
+            return execute(sql, params, many, context)
+        setting, self._statement = self._statement, None
+        connection, cursor = context["connection"], context["cursor"]
+        if (
+            many
+            or not hasattr(connection.connection, "pgconn")
+            or connection.features.uses_server_side_binding
+        ):
+            execute(setting, None, False, context)
+            return execute(sql, params, many, context)
+        result = execute(f"{setting}; {sql}", params, many, context)
+        cursor.nextset()  # psycopg 3 stands at the answer to the first
+        return result
 
 
 def _may_pass(connection: BaseDatabaseWrapper, error: Exception) -> bool:

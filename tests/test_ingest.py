@@ -231,10 +231,12 @@ class TestStatements:
 
         begin = next(n for n, sql in enumerate(statements) if sql.startswith("BEGIN"))
         verbs = [
-            sql.removeprefix("SET STATEMENT innodb_lock_wait_timeout=3 FOR ")
+            sql.removeprefix("SET STATEMENT innodb_lock_wait_timeout=3 FOR ").removeprefix(
+                "SET LOCAL lock_timeout = '3s'; "
+            )
             for sql in statements[begin + 1 :]
         ]
-        assert next(sql for sql in verbs if not sql.startswith("SET ")).startswith("INSERT")
+        assert verbs[0].startswith("INSERT")
 
 
 @pytest.mark.django_db(transaction=True)
