@@ -190,7 +190,7 @@ class TestC49:
             raise error
 
         error, code = self.FAULTS[fault]
-        in_every_way(monkeypatch, "known", lambda real: fail)
+        in_every_way(monkeypatch, "lock", lambda real: fail)
         answer = open_hook.post(*self.bodies(SECRET)[kind])
 
         assert answer.status_code == (400 if kind.startswith("broken") else code)
@@ -231,7 +231,7 @@ class TestC49:
         settings.CMC_WEBHOOKS_BASIC_AUTH = [f"cmc:{SECRET}"]
         settings.CMC_WEBHOOKS_BEARER_TOKENS = [SECRET]
         header = basic(f"cmc:{presented}") if scheme == "Basic" else f"{scheme} {presented}"
-        in_every_way(monkeypatch, "known", lambda real: lambda *args: 1 / 0)
+        in_every_way(monkeypatch, "lock", lambda real: lambda *args: 1 / 0)
 
         answer = open_hook.post(BODY, HTTP_AUTHORIZATION=header)
 
