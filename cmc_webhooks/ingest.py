@@ -97,7 +97,7 @@ def _known_before(using: str, ready: batch.Batch, way: ModuleType) -> AbstractSe
 def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
     """Nothing is new: no transaction, no lock, one row that says so."""
     notification = ready.notification(new=0)
-    store.insert(using, [notification])
+    store.insert_plainly(using, [notification])
     return Receipt(0, notification.repeated, 0)
 
 

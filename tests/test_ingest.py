@@ -221,7 +221,7 @@ class TestStatements:
         odd = self.statements("odd", *batch_of(99, status="deferred"))
 
         assert len(later) <= self.MOST
-        assert len(repeated) <= 4  # Django 5.2 begins a transaction for any bulk insert
+        assert len(repeated) == 3
         assert len(odd) <= self.MOST
 
     @pytest.mark.django_db(transaction=True)

@@ -19,7 +19,7 @@ from cmc_webhooks.store.counted import count, replace_domain_counts, take_counts
 from cmc_webhooks.store.outbox import claim, forget, owe, settle
 from cmc_webhooks.store.portable import lock_mails, update_mails
 from cmc_webhooks.store.rejections import MAX_OPEN_REJECTIONS, reject, resolve
-from cmc_webhooks.store.sets import Raced, alias, insert, known_keys
+from cmc_webhooks.store.sets import Raced, alias, insert, insert_plainly, known_keys
 
 __all__ = [
     "MAX_OPEN_REJECTIONS",
@@ -29,6 +29,7 @@ __all__ = [
     "count",
     "forget",
     "insert",
+    "insert_plainly",
     "known_keys",
     "lock_mails",
     "owe",
