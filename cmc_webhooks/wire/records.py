@@ -26,6 +26,7 @@ _CREATED = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\s*(Z
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 # A server's answer may have several lines; everything else with a field is one.
 _MULTILINE = frozenset({"reason"})
+_LONG = 64
 # What makes two names of one value possible, or is removed.
 _ODD_NAMES = frozenset({"envelopeTo", "envelopeFrom", "email", "api_key"})
 _dumps = json.JSONEncoder(ensure_ascii=False).encode
@@ -266,8 +267,13 @@ def as_json(value: Any) -> str:
     return _dumps(as_text(value))
 
 
-@lru_cache(maxsize=1024)  # the events of a notification share seconds
 def _created(text: str) -> datetime | None:
+    # the events of a notification share seconds; a long text must not stay in memory
+    return _moment(text) if len(text) < _LONG else _moment.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _moment(text: str) -> datetime | None:
     match = _CREATED.fullmatch(text.strip(" \t"))
     if match is None:
         return None

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from cmc_webhooks import wire
+from cmc_webhooks.wire import records
 from cmc_webhooks.wire.records import BadRecord
 from tests.conftest import bounce, delivery
 
@@ -207,6 +208,15 @@ class TestCreated:
         read = record({"created": sent})
 
         assert (read.created, read.extra) == (None, {})
+
+
+class TestMemory:
+    def test_does_not_keep_long_texts_that_are_no_time(self):
+        records._moment.cache_clear()
+        texts = [f"2023-01-25 14:03:06{' ' * 100}{number}" for number in range(10)]
+
+        assert [record({"created": text}).created for text in texts] == [None] * 10
+        assert records._moment.cache_info().currsize == 0
 
 
 class TestAsSent:
