@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,13 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory):
-    """The text of axe-core, fetched by npm."""
+    """The text of axe-core, fetched by npm; a registry may be away for a moment."""
     folder = tmp_path_factory.mktemp("axe")
-    subprocess.run(  # noqa: S603 - our own words
-        ["npm", "install", "--silent", "--no-save", "--prefix", str(folder), "axe-core@4"],  # noqa: S607
-        check=True,
-        timeout=300,
-    )
+    command = ["npm", "install", "--silent", "--no-save", "--prefix", str(folder), "axe-core@4"]
+    for pause in (1, 10, 30):
+        if subprocess.run(command, check=False, timeout=300).returncode == 0:  # noqa: S603 - our own words
+            break
+        time.sleep(pause)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
