@@ -175,6 +175,7 @@ class AddressViewSet(HistoryViewSet):
         found = suppression.look_up(self.kwargs["address"])
         if not found.address:
             raise Http404
+        self.check_object_permissions(self.request, found)
         return found
 
 

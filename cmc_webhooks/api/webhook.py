@@ -28,8 +28,8 @@ def describe_webhook(result: dict[str, Any], generator: Any, request: Any, publi
     return result
 
 
-def _text(description: str, example: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "description": description, "examples": [example], **more}
+def _text(description: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "description": description, "examples": [example]}
 
 
 def _number(description: str, example: int) -> dict[str, Any]:
@@ -45,6 +45,12 @@ _SHARED = {
     "subject": _text("The decoded subject.", "ご予約の確認"),
     "apiData": _text("The mail's X-Api-Data header; not in version 1.", "order-20314"),
     "reason": _text("The remote server's answer, or CMC's own.", "550 5.1.1 user unknown"),
+}
+
+_FRAME = {
+    "api_key": _text("The webhook API key, if one is set in CMC's console.", "a-long-secret"),
+    "event_type": _text("deliveries, bounces or blocks; other words are kept.", "deliveries"),
+    "server_composition": _text("The server composition that sent the mails.", "pro"),
 }
 
 _ANY = "No field is promised, and further ones are kept."
@@ -74,9 +80,7 @@ _SCHEMAS: dict[str, Any] = {
         "description": "Up to 100 events by CMC's default.",
         "required": ["event_type", "event"],
         "properties": {
-            "api_key": _text("The webhook API key, if one is set in CMC's console.", "a-long-secret"),
-            "event_type": _text("deliveries, bounces or blocks; other words are kept.", "deliveries"),
-            "server_composition": _text("The server composition that sent the mails.", "pro"),
+            **_FRAME,
             "event": {
                 "type": "object",
                 "description": "The events, under the name that `event_type` has.",
@@ -93,9 +97,7 @@ _SCHEMAS: dict[str, Any] = {
         "description": "The same as a form: `event` is JSON text.",
         "required": ["event_type", "event"],
         "properties": {
-            "api_key": _text("The webhook API key, if one is set in CMC's console.", "a-long-secret"),
-            "event_type": _text("deliveries, bounces or blocks; other words are kept.", "deliveries"),
-            "server_composition": _text("The server composition that sent the mails.", "pro"),
+            **_FRAME,
             "event": _text("The events as JSON.", '{"deliveries": []}'),
         },
     },
@@ -104,17 +106,9 @@ _SCHEMAS: dict[str, Any] = {
         "description": "What became of the events, which are committed now.",
         "required": ["new", "repeated", "rejected"],
         "properties": {
-            "new": {"type": "integer", "description": "Events that were new.", "examples": [98]},
-            "repeated": {
-                "type": "integer",
-                "description": "Events that were known already.",
-                "examples": [2],
-            },
-            "rejected": {
-                "type": "integer",
-                "description": "Events that could not be stored.",
-                "examples": [0],
-            },
+            "new": _number("Events that were new.", 98),
+            "repeated": _number("Events that were known already.", 2),
+            "rejected": _number("Events that could not be stored.", 0),
         },
     },
 }
@@ -125,8 +119,8 @@ _SECURITY_SCHEMES = {
 }
 
 
-def _refusal(description: str, **more: Any) -> dict[str, Any]:
-    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}, **more}
+def _refusal(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 _OPERATION = {

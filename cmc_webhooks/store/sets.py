@@ -36,7 +36,7 @@ MERGED = (
 
 
 class Raced(Exception):
-    """A rival has inserted one of these rows meanwhile; the portable way, which waits for rivals, is next."""
+    """A rival has inserted one of these rows meanwhile; what was seen before must be asked for again."""
 
 
 def alias() -> str:

@@ -163,7 +163,22 @@ class Nobody(BasePermission):
         return request.user.username == "chosen"
 
 
+class NoObject(BasePermission):
+    """Lets everybody ask, and shows nothing."""
+
+    def has_object_permission(self, request, view, obj):
+        return False
+
+
 class TestChosenPermissions:
+    def test_may_refuse_a_single_row_or_address(self, paths, settings):
+        settings.CMC_WEBHOOKS_API_PERMISSIONS = ["tests.api.test_permissions.NoObject"]
+        api = Api(User.objects.create_superuser("root"))
+        details = [detail for _, detail in paths.values()]
+        details.append(reverse("cmc_webhooks_api:address-detail", args=["user@example.jp"]))
+
+        assert {api.client.get(detail).status_code for detail in details} == {403}
+
     def test_take_the_place_of_ours_everywhere(self, paths, settings):
         settings.CMC_WEBHOOKS_API_PERMISSIONS = ["tests.api.test_permissions.Nobody"]
         chosen = Api(User.objects.create_user("chosen"))
