@@ -12,6 +12,7 @@ from django.db import (
     ProgrammingError,
     connection,
 )
+from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import durable
 from tests.factories import NotificationFactory
@@ -212,6 +213,35 @@ class TestAtomic:
 
         assert within.rstrip("s") == str(durable.LOCK_SECONDS)
         assert limit() == before != within
+
+    def test_sets_the_wait_on_the_way_of_the_first_statement(self):
+        if connection.vendor != "postgresql":
+            pytest.skip("PostgreSQL alone has a setting for a transaction")
+
+        with CaptureQueriesContext(connection) as captured, durable.atomic(USING):
+            for _ in range(2):
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT %s", [7])
+                    assert cursor.fetchone() == (7,)
+
+        sent = [query["sql"] for query in captured if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+        assert sent == ["SET LOCAL lock_timeout = '3s'; SELECT 7", "SELECT 7"]
+
+    def test_sets_the_wait_before_it_where_a_driver_takes_one_statement_at_a_time(self, monkeypatch):
+        if connection.vendor != "postgresql":
+            pytest.skip("PostgreSQL alone has a setting for a transaction")
+        monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
+
+        with (
+            CaptureQueriesContext(connection) as captured,
+            durable.atomic(USING),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("3s",)
+
+        sent = [query["sql"] for query in captured if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+        assert sent == ["SET LOCAL lock_timeout = '3s'", "SHOW lock_timeout"]
 
     def test_is_refused_inside_another_transaction(self):
         from django.db import transaction

@@ -103,9 +103,10 @@ def lived(history):
 
 class TestWays:
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(batches, max_size=6))
-    def test_store_and_tell_the_same(self, history):
+    @given(st.lists(batches, max_size=6), st.sampled_from([1, ingest.MANY]))
+    def test_store_and_tell_the_same(self, history, many):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ingest, "MANY", many)  # from how many events on the first is asked for
             patch.setattr("django.conf.settings.CMC_WEBHOOKS_RAW_SQL", True)
             fast = lived(history)
             patch.setattr("django.conf.settings.CMC_WEBHOOKS_RAW_SQL", False)
@@ -168,6 +169,17 @@ class TestRivals:
         assert receipt == ingest.Receipt(new=1, repeated=1, rejected=0)
         assert models.DeliveryEvent.objects.count() == models.Mail.objects.count() == 2
         assert len(sent.of("event_recorded")) == len(sent.of("status_changed")) == 2
+
+    @pytest.mark.parametrize("place", [0, 6, 19], ids=["first", "middle", "last"])
+    def test_that_stored_a_part_of_a_large_batch_are_seen(self, sent, place):
+        batch = [delivery(f"<m{number}@x>") for number in range(20)]
+        receive("deliveries", batch[place])
+
+        receipt = receive("deliveries", *batch)
+
+        assert receipt == ingest.Receipt(new=19, repeated=1, rejected=0)
+        assert models.DeliveryEvent.objects.count() == models.Mail.objects.count() == 20
+        assert len(sent.of("event_recorded")) == len(sent.of("status_changed")) == 20
 
     def test_with_the_same_mail_are_seen(self, monkeypatch, sent):
         receive("deliveries", delivery())
