@@ -232,16 +232,12 @@ class TestAtomic:
             pytest.skip("PostgreSQL alone has a setting for a transaction")
         monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
 
-        with (
-            CaptureQueriesContext(connection) as captured,
-            durable.atomic(USING),
-            connection.cursor() as cursor,
-        ):
-            cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchone() == ("3s",)
+        with CaptureQueriesContext(connection) as captured, durable.atomic(USING):
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW lock_timeout")
+                assert cursor.fetchone() == ("3s",)
 
-        sent = [query["sql"] for query in captured if not query["sql"].startswith(("BEGIN", "COMMIT"))]
-        assert sent == ["SET LOCAL lock_timeout = '3s'", "SHOW lock_timeout"]
+        assert not [query["sql"] for query in captured if ";" in query["sql"]]
 
     def test_is_refused_inside_another_transaction(self):
         from django.db import transaction
