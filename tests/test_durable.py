@@ -232,10 +232,13 @@ class TestAtomic:
             pytest.skip("PostgreSQL alone has a setting for a transaction")
         monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
 
-        with CaptureQueriesContext(connection) as captured, durable.atomic(USING):
-            with connection.cursor() as cursor:
-                cursor.execute("SHOW lock_timeout")
-                assert cursor.fetchone() == ("3s",)
+        with (
+            CaptureQueriesContext(connection) as captured,
+            durable.atomic(USING),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("3s",)
 
         assert not [query["sql"] for query in captured if ";" in query["sql"]]
 
