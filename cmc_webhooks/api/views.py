@@ -54,6 +54,11 @@ class HistoryRootView(routers.APIRootView):
     schema = None  # an index of addresses, not a part of what is described
     permission_classes = [IsAuthenticated]
 
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The addresses of the lists, and of the statistics, which are no list of rows."""
+        self.api_root_dict = {**(self.api_root_dict or {}), "stats": "stats"}
+        return super().get(request, *args, **kwargs)
+
 
 class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     """What all lists and details have in common."""

@@ -129,7 +129,7 @@ class TestHistoryRootView:
         assert response.status_code == 200
         assert set(response.json()) == {
             *("mails", "delivery-events", "bounce-events"),
-            *("block-events", "notifications", "rejected-events"),
+            *("block-events", "notifications", "rejected-events", "stats"),
         }
 
     def test_tells_anonymous_users_nothing(self):
