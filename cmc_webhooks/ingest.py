@@ -18,7 +18,6 @@ from cmc_webhooks.models import MailEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
-    from types import ModuleType
     from uuid import UUID
 
     from cmc_webhooks.models import BlockEvent, Mail
@@ -79,10 +78,10 @@ def _store(using: str, ready: batch.Batch) -> Receipt:
         except store.Raced:
             known = None  # to be asked for behind the locks
     with durable.atomic(using):
-        return _record(using, ready, store.portable)
+        return _record(using, ready, store.PORTABLE)
 
 
-def _known_before(using: str, ready: batch.Batch, way: ModuleType) -> AbstractSet[UUID] | None:
+def _known_before(using: str, ready: batch.Batch, way: store.Way) -> AbstractSet[UUID] | None:
     """The event keys that are known, seen without a lock; None where it is better to lock first.
 
     What is repeated is repeated as a whole, so the first event is asked for, and the others if it is known.
@@ -90,7 +89,7 @@ def _known_before(using: str, ready: batch.Batch, way: ModuleType) -> AbstractSe
     """
     if 0 < len(ready.records) < MANY:
         return None
-    first: AbstractSet[UUID] = way.known(using, ready.model, list(ready.records)[:1])
+    first = way.known(using, ready.model, list(ready.records)[:1])
     return way.known(using, ready.model, ready.records) if first else first
 
 
@@ -102,7 +101,7 @@ def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
 
 
 def _record(
-    using: str, ready: batch.Batch, way: ModuleType, known: AbstractSet[UUID] | None = None
+    using: str, ready: batch.Batch, way: store.Way, known: AbstractSet[UUID] | None = None
 ) -> Receipt:
     """Inside the transaction: lock the mails, see what is new, merge it, write it, owe the signals."""
     mails, known = way.lock(using, ready.mails(), ready.model, ready.records, known)
@@ -229,7 +228,7 @@ def _fits(using: str, ready: batch.Batch) -> bool:
 
     def trial() -> None:
         with durable.atomic(using):
-            _record(using, ready, store.portable)
+            _record(using, ready, store.PORTABLE)
             transaction.set_rollback(True, using=using)
 
     try:

@@ -90,7 +90,7 @@ def bounce(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any
 
 def in_every_way(patch: pytest.MonkeyPatch, name: str, wrap: Callable[[Any], Any]) -> None:
     """Put `wrap(function)` in the place of a function of all ways to store a batch: known, lock or write."""
-    for way in (store.portable, store.plain, store.postgresql):
+    for way in store.WAYS:
         patch.setattr(way, name, wrap(getattr(way, name)))
 
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cmc_webhooks import ingest, models, signals, store, wire
+from cmc_webhooks.store import plain, postgresql
 from tests.conftest import bounce, delivery, in_every_way, notification
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,20 +117,20 @@ class TestWays:
 
     def test_are_chosen_by_database_and_setting(self, settings):
         settings.CMC_WEBHOOKS_RAW_SQL = True
-        fast = {"postgresql": store.postgresql, "sqlite": store.plain, "mysql": store.plain}
+        fast = {"postgresql": postgresql.WAY, "sqlite": plain.WAY, "mysql": plain.WAY}
 
         assert store.way("default") is fast[connection.vendor]
 
         settings.CMC_WEBHOOKS_RAW_SQL = False
 
-        assert store.way("default") is store.portable
+        assert store.way("default") is store.PORTABLE
 
     def test_on_sqlite_are_fast_for_transactions_that_begin_as_writers(self, settings, monkeypatch):
         settings.CMC_WEBHOOKS_RAW_SQL = True
         monkeypatch.setattr(connection, "vendor", "sqlite")
         monkeypatch.setattr(connection, "transaction_mode", "DEFERRED", raising=False)
 
-        assert store.way("default") is store.portable
+        assert store.way("default") is store.PORTABLE
 
 
 class TestThreads:
@@ -163,7 +164,7 @@ class TestRivals:
         in_every_way(monkeypatch, "known", lambda real: lambda *args: set())
 
         # the portable way looks again, by a name of its own
-        monkeypatch.setattr(store.portable, "known", store.known_keys)
+        monkeypatch.setattr(store.PORTABLE, "known", store.known_keys)
         receipt = receive("deliveries", delivery(), delivery("<m2@x>"))
 
         assert receipt == ingest.Receipt(new=1, repeated=1, rejected=0)
@@ -183,13 +184,13 @@ class TestRivals:
 
     def test_with_the_same_mail_are_seen(self, monkeypatch, sent):
         receive("deliveries", delivery())
-        portable = store.portable.lock
+        portable = store.PORTABLE.lock
         in_every_way(
             monkeypatch,
             "lock",
             lambda real: lambda using, mails, *rest: ({mail.pk: mail for mail in mails}, set()),
         )
-        monkeypatch.setattr(store.portable, "lock", portable)
+        monkeypatch.setattr(store.PORTABLE, "lock", portable)
 
         receipt = receive("deliveries", delivery(status="succeeded"))
 

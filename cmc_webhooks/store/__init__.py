@@ -3,13 +3,11 @@
 `ignore_conflicts` is not used: it deadlocks MariaDB, drops rows with any error on SQLite and cuts text on
 MariaDB. Raw SQL stands here and nowhere else.
 
-A batch is stored by a way that has `known`, `lock` and `write`: `portable` by the ORM, the reference, or one
-that is as fast as its database allows.
+A batch is stored by a `Way`: `portable` by the ORM, the reference, or one that is as fast as its database
+allows.
 """
 
 from __future__ import annotations
-
-from types import ModuleType
 
 from django.db import connections
 
@@ -19,11 +17,15 @@ from cmc_webhooks.store.counted import count, replace_domain_counts, take_counts
 from cmc_webhooks.store.outbox import claim, forget, owe, settle
 from cmc_webhooks.store.portable import lock_mails, update_mails
 from cmc_webhooks.store.rejections import MAX_OPEN_REJECTIONS, reject, resolve
-from cmc_webhooks.store.sets import Raced, alias, insert, insert_plainly, known_keys
+from cmc_webhooks.store.sets import alias, insert, insert_plainly, known_keys
+from cmc_webhooks.store.ways import Raced, Way
 
 __all__ = [
     "MAX_OPEN_REJECTIONS",
+    "PORTABLE",
+    "WAYS",
     "Raced",
+    "Way",
     "alias",
     "claim",
     "count",
@@ -33,7 +35,6 @@ __all__ = [
     "known_keys",
     "lock_mails",
     "owe",
-    "portable",
     "reject",
     "replace_domain_counts",
     "resolve",
@@ -44,17 +45,18 @@ __all__ = [
     "way",
 ]
 
-_FAST = {"postgresql": postgresql, "sqlite": plain, "mysql": plain}
+PORTABLE = portable.WAY
+_FAST: dict[str, Way] = {"postgresql": postgresql.WAY, "sqlite": plain.WAY, "mysql": plain.WAY}
+WAYS: tuple[Way, ...] = (portable.WAY, plain.WAY, postgresql.WAY)
+
+_AS_WRITER = ("IMMEDIATE", "EXCLUSIVE")
 
 
-def way(using: str) -> ModuleType:
+def way(using: str) -> Way:
     """How batches are stored in this database: the fastest way that is right there."""
     connection = connections[using]
     if not app_settings.raw_sql:
-        return portable
+        return PORTABLE
     if connection.vendor == "sqlite" and getattr(connection, "transaction_mode", None) not in _AS_WRITER:
-        return portable
-    return _FAST.get(connection.vendor, portable)
-
-
-_AS_WRITER = ("IMMEDIATE", "EXCLUSIVE")
+        return PORTABLE
+    return _FAST.get(connection.vendor, PORTABLE)

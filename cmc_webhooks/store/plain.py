@@ -13,11 +13,11 @@ from django.db import IntegrityError, connections, models
 
 from cmc_webhooks.models import Mail, instances
 from cmc_webhooks.store.counted import count
-from cmc_webhooks.store.sets import MERGED, Raced, by_key
+from cmc_webhooks.store.sets import MERGED
+from cmc_webhooks.store.ways import Direct, Raced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from uuid import UUID
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,60 +36,44 @@ _UPDATE = "UPDATE {table} SET {assignments} WHERE id = %s"
 _AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField)
 
 
-def known(using: str, model: type[MailEvent | BlockEvent] | None, keys: Iterable[UUID]) -> set[UUID]:
-    """Those of `keys` that `model` has rows for."""
-    if model is None:
-        return set()
-    return {row[0] for row in _select(using, _SELECT, model, [model._meta.pk], keys)}
+class Plain(Direct):
+    """Statements of many rows; on SQLite one for each row, prepared once."""
+
+    def known(
+        self, using: str, model: type[MailEvent | BlockEvent] | None, keys: Collection[UUID]
+    ) -> set[UUID]:
+        if model is None:
+            return set()
+        return {row[0] for row in _select(using, _SELECT, model, [model._meta.pk], keys)}
+
+    def locked(self, using: str, keys: Sequence[UUID]) -> list[Mail]:
+        fields: Any = Mail._meta.concrete_fields
+        names = [field.attname for field in fields]
+        sql = _LOCKING if connections[using].features.has_select_for_update else _SELECT
+        return [
+            instances.made(Mail, dict(zip(names, values, strict=True)), using)
+            for values in _select(using, sql, Mail, fields, keys)
+        ]
+
+    def put(
+        self,
+        using: str,
+        notification: Notification,
+        new: Sequence[Mail],
+        changed: Sequence[Mail],
+        events: Sequence[MailEvent | BlockEvent],
+        parts: Sequence[MailCount],
+    ) -> None:
+        try:
+            for rows in ([notification], new, events):
+                _insert(using, rows)
+        except IntegrityError as error:
+            raise Raced from error
+        _update(using, changed)
+        count(using, parts)
 
 
-def lock(
-    using: str,
-    mails: Iterable[Mail],
-    model: type[MailEvent | BlockEvent] | None,
-    keys: Iterable[UUID],
-    known_before: AbstractSet[UUID] | None,
-) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
-    """The rows of these mails by key, locked, or the mails as they are given; and the known event keys.
-
-    If they were not asked for before, they are now; `write` tells if a rival was quicker.
-    """
-    given = {mail.id: mail for mail in mails}
-    fields: Any = Mail._meta.concrete_fields
-    sql = _LOCKING if connections[using].features.has_select_for_update else _SELECT
-    names = [field.attname for field in fields]
-    stored = [
-        instances.made(Mail, dict(zip(names, values, strict=True)), using)
-        for values in _select(using, sql, Mail, fields, sorted(given))
-    ]
-    if known_before is None:  # an event is known with its mail only
-        known_before = known(using, model, keys) if stored or not given else frozenset()
-    return given | {mail.id: mail for mail in stored}, known_before
-
-
-def write(
-    using: str,
-    notification: Notification,
-    events: Iterable[MailEvent | BlockEvent],
-    mails: Iterable[Mail],
-    parts: Iterable[MailCount],
-) -> None:
-    """Insert a notification, new events and new mails, update the other mails, and count them.
-
-    Raises:
-        Raced: a rival has inserted one of them meanwhile; the transaction must not be committed.
-    """
-    ordered, events = by_key(mails), by_key(events)
-    new, changed = [[mail for mail in ordered if mail._state.adding is adding] for adding in (True, False)]
-    try:
-        for rows in ([notification], new, events):
-            _insert(using, rows)
-    except IntegrityError as error:
-        raise Raced from error
-    _update(using, changed)
-    count(using, parts)
-    for row in (notification, *new, *events):
-        instances.note_stored(row, using)
+WAY = Plain()
 
 
 def _select(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from cmc_webhooks.models import Mail
 from cmc_webhooks.store.counted import count
-from cmc_webhooks.store.sets import MERGED, by_key, insert, upsert
-from cmc_webhooks.store.sets import known_keys as known
+from cmc_webhooks.store.sets import MERGED, by_key, insert, known_keys, upsert
+from cmc_webhooks.store.ways import Way
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,29 +24,39 @@ if TYPE_CHECKING:
 _SAME = "server_composition"
 
 
-def lock(
-    using: str,
-    mails: Iterable[Mail],
-    model: type[MailEvent | BlockEvent] | None,
-    keys: Collection[UUID],
-    known_before: AbstractSet[UUID] | None,
-) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
-    """The rows of these mails by key, locked until the transaction ends; and the known event keys."""
-    return lock_mails(using, mails), known(using, model, keys)
+class Portable(Way):
+    """The ORM's statements."""
+
+    def known(
+        self, using: str, model: type[MailEvent | BlockEvent] | None, keys: Collection[UUID]
+    ) -> set[UUID]:
+        return known_keys(using, model, keys)
+
+    def lock(
+        self,
+        using: str,
+        mails: Iterable[Mail],
+        model: type[MailEvent | BlockEvent] | None,
+        keys: Collection[UUID],
+        known_before: AbstractSet[UUID] | None,
+    ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
+        return lock_mails(using, mails), known_keys(using, model, keys)
+
+    def write(
+        self,
+        using: str,
+        notification: Notification,
+        events: Iterable[MailEvent | BlockEvent],
+        mails: Iterable[Mail],
+        parts: Iterable[MailCount],
+    ) -> None:
+        insert(using, [notification])
+        insert(using, events)
+        update_mails(using, mails)
+        count(using, parts)
 
 
-def write(
-    using: str,
-    notification: Notification,
-    events: Iterable[MailEvent | BlockEvent],
-    mails: Iterable[Mail],
-    parts: Iterable[MailCount],
-) -> None:
-    """Insert a notification and its new events, write what merging changed in their mails, and count them."""
-    insert(using, [notification])
-    insert(using, events)
-    update_mails(using, mails)
-    count(using, parts)
+WAY = Portable()
 
 
 def lock_mails(using: str, mails: Iterable[Mail]) -> dict[UUID, Mail]:

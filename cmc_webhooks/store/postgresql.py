@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db import connections
 
 from cmc_webhooks.models import Mail, Notification, instances
-from cmc_webhooks.store.sets import MERGED, Raced, by_key
+from cmc_webhooks.store.sets import MERGED
+from cmc_webhooks.store.ways import Direct, Raced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from django.db.models import Model
@@ -53,80 +53,61 @@ _ADD = "DO UPDATE SET number = stored.number + EXCLUDED.number, changed_at = EXC
 _LEAVE = "DO NOTHING RETURNING 1"
 
 
-def known(using: str, model: type[Model] | None, keys: Iterable[UUID]) -> set[UUID]:
-    """Those of `keys` that `model` has rows for."""
-    keys = sorted(keys)
-    if model is None or not keys:
-        return set()
-    with connections[using].cursor() as cursor:
-        cursor.execute(_known(using, model), [_array(keys)])
-        return {key for (key,) in cursor.fetchall()}
+class PostgreSQL(Direct):
+    """One statement for all that is written."""
 
+    def known(
+        self, using: str, model: type[MailEvent | BlockEvent] | None, keys: Collection[UUID]
+    ) -> set[UUID]:
+        if model is None or not keys:
+            return set()
+        with connections[using].cursor() as cursor:
+            cursor.execute(_known(using, model), [_array(sorted(keys))])
+            return {key for (key,) in cursor.fetchall()}
 
-def lock(
-    using: str,
-    mails: Iterable[Mail],
-    model: type[MailEvent | BlockEvent] | None,
-    keys: Iterable[UUID],
-    known_before: AbstractSet[UUID] | None,
-) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
-    """The rows of these mails by key, locked, or the mails as they are given; and the known event keys.
-
-    If they were not asked for before, they are now; `write` tells if a rival was quicker.
-    """
-    given = {mail.id: mail for mail in mails}
-    stored: list[Mail] = []
-    if given:
+    def locked(self, using: str, keys: Sequence[UUID]) -> list[Mail]:
+        if not keys:
+            return []
         sql, names = _lock(using)
         with connections[using].cursor() as cursor:
-            cursor.execute(sql, [_array(sorted(given))])
-            stored = [
+            cursor.execute(sql, [_array(keys)])
+            return [
                 instances.made(Mail, dict(zip(names, values, strict=True)), using)
                 for values in cursor.fetchall()
             ]
-    if known_before is None:  # an event is known with its mail only
-        known_before = known(using, model, keys) if stored or not given else frozenset()
-    return given | {mail.id: mail for mail in stored}, known_before
+
+    def put(
+        self,
+        using: str,
+        notification: Notification,
+        new: Sequence[Mail],
+        changed: Sequence[Mail],
+        events: Sequence[MailEvent | BlockEvent],
+        parts: Sequence[MailCount],
+    ) -> None:
+        given: dict[str, Sequence[Model]] = {
+            "notifications": [notification],
+            "mails": new,
+            "changed": changed,
+            "events": events,
+            "counts": parts,
+        }
+        statements: list[str] = []
+        parameters: list[Any] = []
+        for name, rows in given.items():
+            if rows:
+                model = type(rows[0])
+                sources, constants, values = _columns(rows, _fields(using, model, merged=name == "changed"))
+                statements.append(_statement(using, name, model, sources))
+                parameters += [*constants, *values]
+        numbers = [_NUMBER.format(name=name) if given[name] else "0" for name in ("mails", "events")]
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"WITH {', '.join(statements)} SELECT {', '.join(numbers)}", parameters)
+            if cursor.fetchone() != (len(new), len(events)):
+                raise Raced
 
 
-def write(
-    using: str,
-    notification: Notification,
-    events: Iterable[MailEvent | BlockEvent],
-    mails: Iterable[Mail],
-    parts: Iterable[MailCount],
-) -> None:
-    """Insert a notification, new events and new mails, update the other mails, and count them.
-
-    Raises:
-        Raced: a rival has inserted one of them meanwhile; the transaction must not be committed.
-    """
-    ordered, events = by_key(mails), by_key(events)
-    new = [mail for mail in ordered if mail._state.adding]
-    changed = [mail for mail in ordered if not mail._state.adding]
-    statements: list[str] = []
-    parameters: list[Any] = []
-    for name, rows in (
-        ("notifications", [notification]),
-        ("mails", new),
-        ("changed", changed),
-        ("events", events),
-        ("counts", by_key(parts)),
-    ):
-        if rows:
-            model: type[Model] = type(rows[0])
-            sources, constants, values = _columns(rows, _fields(using, model, merged=name == "changed"))
-            statements.append(_statement(using, name, model, sources))
-            parameters += [*constants, *values]
-    numbers = ", ".join(
-        _NUMBER.format(name=name) if rows else "0" for name, rows in (("mails", new), ("events", events))
-    )
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"WITH {', '.join(statements)} SELECT {numbers}", parameters)
-        if cursor.fetchone() != (len(new), len(events)):
-            raise Raced
-    for row in (notification, *new, *events):
-        instances.note_stored(row, using)
+WAY = PostgreSQL()
 
 
 class _Field(NamedTuple):

@@ -35,10 +35,6 @@ MERGED = (
 """The columns of a mail that merging can change."""
 
 
-class Raced(Exception):
-    """A rival has inserted one of these rows meanwhile; what was seen before must be asked for again."""
-
-
 def alias() -> str:
     """The database that everything of this app is written to, and read from where it must be exact."""
     return router.db_for_write(Mail)
