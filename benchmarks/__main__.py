@@ -42,7 +42,7 @@ def main():
     for name, *arguments in steps:
         print(f"\n## {name}\n", flush=True)
         try:
-            subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True)  # noqa: S603
+            subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True)  # noqa: S603 - our own
         finally:
             empty()
 

@@ -39,7 +39,7 @@ def _events(frame: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _frame(body: bytes) -> dict[str, Any]:
-    return json.loads(body) if body.startswith(b"{") else dict(parse_qsl(body.decode()))  # type: ignore[no-any-return]
+    return json.loads(body) if body.startswith(b"{") else dict(parse_qsl(body.decode()))
 
 
 def _may(frame: dict[str, Any]) -> bool:
