@@ -125,12 +125,23 @@ class TestWays:
 
         assert store.way("default") is store.PORTABLE
 
-    def test_on_sqlite_are_fast_for_transactions_that_begin_as_writers(self, settings, monkeypatch):
+    @pytest.mark.parametrize(
+        ("mode", "way"),
+        [
+            (None, store.PORTABLE),
+            ("DEFERRED", store.PORTABLE),
+            ("IMMEDIATE", plain.WAY),
+            ("exclusive", plain.WAY),
+        ],
+    )
+    def test_on_sqlite_are_fast_for_transactions_that_begin_as_writers(
+        self, settings, monkeypatch, mode, way
+    ):
         settings.CMC_WEBHOOKS_RAW_SQL = True
         monkeypatch.setattr(connection, "vendor", "sqlite")
-        monkeypatch.setattr(connection, "transaction_mode", "DEFERRED", raising=False)
+        monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"transaction_mode": mode} if mode else {})
 
-        assert store.way("default") is store.PORTABLE
+        assert store.way("default") is way
 
 
 class TestThreads:

@@ -10,6 +10,7 @@ allows.
 from __future__ import annotations
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.store import plain, portable, postgresql
@@ -57,6 +58,12 @@ def way(using: str) -> Way:
     connection = connections[using]
     if not app_settings.raw_sql:
         return PORTABLE
-    if connection.vendor == "sqlite" and getattr(connection, "transaction_mode", None) not in _AS_WRITER:
+    if connection.vendor == "sqlite" and not _begins_as_writer(connection):
         return PORTABLE
     return _FAST.get(connection.vendor, PORTABLE)
+
+
+def _begins_as_writer(connection: BaseDatabaseWrapper) -> bool:
+    # From the settings: the wrapper's own `transaction_mode` is not there before its first connection
+    options: dict[str, object] = connection.settings_dict.get("OPTIONS") or {}
+    return str(options.get("transaction_mode")).upper() in _AS_WRITER
