@@ -2,6 +2,7 @@
 
 DATABASE_URL names an empty database of PostgreSQL. It is measured empty, then at each size: the median of 100
 new events, of 100 later ones, the bytes of indexes by event, and the WAL that a new event writes.
+`--partitions` does it with the event tables by month.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import argparse
 import gc
 import statistics as numbers
 import time
-from datetime import UTC
+from datetime import UTC, timedelta
+from pathlib import Path
 
 from benchmarks import history, ingest, payloads  # sets Django up
 
@@ -46,8 +48,20 @@ def cost(site, first, status):
 def index_bytes():
     """Of the tables of events, by event."""
     tables = [model._meta.db_table for model in (models.DeliveryEvent, models.BounceEvent)]
-    total = sum(value(f"SELECT pg_indexes_size('{table}')") for table in tables)
+    total = sum(
+        value(
+            f"SELECT sum(pg_indexes_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE '{table}%'"
+        )
+        for table in tables
+    )
     return total / max(1, models.DeliveryEvent.objects.count() + models.BounceEvent.objects.count())
+
+
+def partition():
+    """Of the year of the history and of the one after it."""
+    with connection.cursor() as cursor:
+        cursor.execute(Path("docs/partitions.sql").read_text(), None)
+        cursor.execute("SELECT cmc_partition(%s, 24)", [(NOW - timedelta(days=history.DAYS)).date()])
 
 
 def main():
@@ -55,8 +69,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 5_000_000])
-    sizes = [0, *sorted(parser.parse_args().events)]
+    parser.add_argument("--partitions", action="store_true")
+    options = parser.parse_args()
+    sizes = [0, *sorted(options.events)]
     call_command("migrate", run_syncdb=True, verbosity=0)
+    if options.partitions:
+        partition()
     site = ingest.Site("/cmc/webhook", models.Mail, models.DeliveryEvent)
     print("| events | 100 new, ms | of empty | 100 later, ms | of empty | index bytes by event | WAL bytes |")
     print("|---|---|---|---|---|---|---|")
