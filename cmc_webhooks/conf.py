@@ -109,9 +109,15 @@ class Settings:
         return bool(self.raw("STORE_SUBJECT"))
 
     @property
+    def retention(self) -> dict[str, int]:
+        """Days by kind; a kind that is not named is kept."""
+        return dict(self.raw("RETENTION"))
+
+    @property
     def retention_of_events(self) -> int | None:
-        """Days after which an event is gone and must not come back; None keeps all."""
-        return dict(self.raw("RETENTION")).get("events")
+        """Days after which an event is gone, at the latest with its mail, and must not come back."""
+        days = [self.retention[kind] for kind in ("events", "mails") if kind in self.retention]
+        return min(days) if days else None
 
     @property
     def api_permissions(self) -> tuple[str, ...]:

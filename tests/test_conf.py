@@ -63,7 +63,8 @@ class TestSettings:
             ("MAX_BODY", 1024, "max_body", 1024),
             ("STORE_SUBJECT", False, "store_subject", False),
             ("RETENTION", {"events": 90}, "retention_of_events", 90),
-            ("RETENTION", {"mails": 90}, "retention_of_events", None),
+            ("RETENTION", {"mails": 90, "events": 400}, "retention_of_events", 90),
+            ("RETENTION", {"personal": 90}, "retention_of_events", None),
         ],
     )
     def test_are_those_of_the_project(self, settings, name, value, attribute, read):

@@ -57,6 +57,14 @@ class TestSendOwedSignals:
         assert tasks.send_owed_signals.call() == {"sent": 0, "failed": 0, "dead": 0}
 
 
+class TestPrune:
+    def test_lets_go_what_the_setting_says(self, settings):
+        settings.CMC_WEBHOOKS_RETENTION = {"notifications": 90}
+        factories.NotificationFactory()
+
+        assert tasks.prune.call() == {"notifications": 1}
+
+
 class TestRequest:
     def test_only_stores_and_wakes_a_worker_without_arguments(self, hook, hints, sent):
         hook.send("deliveries", delivery(), delivery(status="succeeded"))

@@ -75,8 +75,11 @@ def narrowed(rows: Rows, chosen: Mapping[str, Any], **columns: str) -> Rows:
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[Callable[[int], Any]]:
-    """A progress bar on a terminal, if tqdm is installed (extra `cli`); silence elsewhere."""
+def progress(total: int | None, unit: str) -> Iterator[Callable[[int], Any]]:
+    """A progress bar on a terminal, if tqdm is installed (extra `cli`); silence elsewhere.
+
+    `total` is None where nobody knows it.
+    """
     try:
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore] # an extra
     except ImportError:

@@ -18,16 +18,30 @@ from cmc_webhooks.store.counted import count, replace_domain_counts, take_counts
 from cmc_webhooks.store.outbox import claim, forget, owe, settle
 from cmc_webhooks.store.portable import lock_mails, update_mails
 from cmc_webhooks.store.rejections import MAX_OPEN_REJECTIONS, reject, resolve
+from cmc_webhooks.store.removal import (
+    BLANKED,
+    blank_blocks,
+    blank_mails,
+    blank_rejections,
+    blank_texts,
+    remove,
+    remove_mails,
+)
 from cmc_webhooks.store.sets import alias, insert, insert_plainly, known_keys
 from cmc_webhooks.store.ways import Raced, Way
 
 __all__ = [
+    "BLANKED",
     "MAX_OPEN_REJECTIONS",
     "PORTABLE",
     "WAYS",
     "Raced",
     "Way",
     "alias",
+    "blank_blocks",
+    "blank_mails",
+    "blank_rejections",
+    "blank_texts",
     "claim",
     "count",
     "forget",
@@ -37,6 +51,8 @@ __all__ = [
     "lock_mails",
     "owe",
     "reject",
+    "remove",
+    "remove_mails",
     "replace_domain_counts",
     "resolve",
     "settle",

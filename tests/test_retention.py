@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from cmc_webhooks import durable, ingest, models, retention, statistics, store, wire
+from tests import factories
+from tests.conftest import bounce, delivery, notification
+
+USING = "default"
+NOW = datetime(2023, 6, 1, tzinfo=UTC)
+OLD, YOUNG = NOW - timedelta(days=100), NOW - timedelta(days=10)
+BEFORE = NOW - timedelta(days=90)
+TABLES = (models.Mail, models.DeliveryEvent, models.BounceEvent, models.BlockEvent, models.MailCount)
+
+pytestmark = pytest.mark.django_db
+
+
+def receive(event_type, *events, at=OLD):
+    return ingest.receive(wire.decode(notification(event_type, *events)), received_at=at)
+
+
+def wall_clock(moment):
+    """As CMC writes it, in Tokyo."""
+    return f"{moment + timedelta(hours=9):%Y-%m-%d %H:%M:%S}"
+
+
+def prune(kind, before=BEFORE, **options):
+    return retention.prune(USING, kind, before, pace=retention.Pace(500, 0), **options)
+
+
+def owe(event, mail=None, state="pending"):
+    items = [["event_recorded", "deliveries", event.pk.hex, mail.pk.hex if mail else None]]
+    return factories.PendingSignalFactory(items=items, state=state)
+
+
+def rows():
+    return {model.__name__: list(model.objects.order_by("pk").values()) for model in TABLES}
+
+
+class TestPruneNotifications:
+    def test_goes_by_their_receipt(self):
+        factories.NotificationFactory(received_at=BEFORE - timedelta(milliseconds=1))
+        young = factories.NotificationFactory(received_at=BEFORE)
+
+        assert prune("notifications") == 1
+        assert list(models.Notification.objects.all()) == [young]
+
+    def test_leaves_events_that_they_brought(self):
+        receive("deliveries", delivery(created=wall_clock(OLD)))
+
+        assert prune("notifications") == 1
+        assert models.DeliveryEvent.objects.count() == 1
+
+
+class TestPruneRejected:
+    def test_goes_by_their_receipt_open_or_not(self):
+        factories.RejectedEventFactory(received_at=OLD)
+        factories.RejectedEventFactory(received_at=OLD, resolved_at=YOUNG)
+        young = factories.RejectedEventFactory(received_at=YOUNG)
+
+        assert prune("rejected") == 2
+        assert list(models.RejectedEvent.objects.all()) == [young]
+
+
+class TestPruneEvents:
+    def test_goes_by_the_clock_of_cmc_in_the_zone_of_the_webhook(self):
+        receive("deliveries", delivery("<a@x>", created=wall_clock(BEFORE - timedelta(seconds=1))), at=YOUNG)
+        receive("bounces", bounce("<a@x>", created=wall_clock(BEFORE)), at=OLD)
+        factories.BlockEventFactory(occurred_at=OLD)
+
+        assert prune("events") == 2
+        assert [model.objects.count() for model in TABLES[1:4]] == [0, 1, 0]
+
+    def test_goes_by_receipt_where_cmc_told_no_time(self):
+        receive("deliveries", delivery("<a@x>", created=""), at=OLD)
+        receive("deliveries", delivery("<b@x>", created=""), at=YOUNG)
+
+        assert prune("events") == 1
+        assert models.DeliveryEvent.objects.get().message_id == "<b@x>"
+
+    def test_leaves_the_mails_as_they_stand(self):
+        receive("deliveries", delivery(created=wall_clock(OLD), status="succeeded"))
+        before = models.Mail.objects.values().get()
+
+        prune("events")
+
+        assert models.Mail.objects.values().get() == before
+
+    def test_is_not_undone_by_a_repeat(self, settings):
+        settings.CMC_WEBHOOKS_RETENTION = {"events": 90}
+        event = delivery(created=wall_clock(OLD))
+        receive("deliveries", event)
+        prune("events")
+
+        assert receive("deliveries", event, at=NOW) == ingest.Receipt(new=0, repeated=1, rejected=0)
+        assert not models.DeliveryEvent.objects.exists()
+
+    @pytest.mark.parametrize("state", ["pending", "dead"])
+    def test_leaves_what_a_signal_needs(self, state):
+        needed, free = factories.DeliveryEventFactory.create_batch(2, occurred_at=OLD)
+        owe(needed, needed.mail, state)
+
+        assert prune("events") == 1
+        assert list(models.DeliveryEvent.objects.all()) == [needed]
+        assert free != needed
+
+    def test_sees_signals_that_are_owed_while_it_runs(self):
+        events = sorted(factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD), key=lambda e: e.pk)
+        owed = iter(events[1:])
+
+        done = retention.prune(
+            USING, "events", BEFORE, pace=retention.Pace(1, 0), progress=lambda n: owe(next(owed, events[2]))
+        )
+
+        assert done == 1
+        assert models.DeliveryEvent.objects.count() == 2
+
+    def test_refuses_where_it_would_have_to_look_through_too_many_signals(self, monkeypatch):
+        monkeypatch.setattr(retention, "MOST_OWED", 2)
+        for event in factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD):
+            owe(event)
+
+        with pytest.raises(retention.TooMuchOwed, match="more than 2 rows"):
+            prune("events")
+
+        assert models.DeliveryEvent.objects.count() == 3
+
+
+class TestPruneMails:
+    def test_takes_their_events_along_and_moves_the_counts(self):
+        receive("deliveries", delivery("<a@x>", created=wall_clock(OLD)))
+        receive("deliveries", delivery("<a@x>", created=wall_clock(OLD), status="succeeded"))
+        receive("deliveries", delivery("<b@x>", created=wall_clock(YOUNG)), at=YOUNG)
+
+        assert prune("mails") == 1
+        assert [mail.message_id for mail in models.Mail.objects.all()] == ["<b@x>"]
+        assert models.DeliveryEvent.objects.count() == 1
+        assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
+
+    @pytest.mark.parametrize("created", [wall_clock(YOUNG), ""], ids=["timed", "untimed"])
+    def test_leaves_those_with_a_younger_event_whole(self, created):
+        receive("deliveries", delivery(created=wall_clock(OLD)))
+        receive("bounces", bounce(created=created), at=YOUNG)
+
+        assert (prune("mails", dry_run=True), prune("mails")) == (0, 0)
+        assert [model.objects.count() for model in TABLES[:3]] == [1, 1, 1]
+
+    def test_sees_an_event_that_came_after_it_looked(self, monkeypatch):
+        receive("deliveries", delivery(created=wall_clock(OLD)))
+        run = durable.run
+
+        def late(using, work):
+            monkeypatch.setattr(durable, "run", run)
+            receive("bounces", bounce(created=wall_clock(YOUNG)), at=YOUNG)
+            return run(using, work)
+
+        monkeypatch.setattr(durable, "run", late)
+
+        assert prune("mails") == 0
+        assert models.Mail.objects.get().status == "bounced"
+
+    def test_leaves_what_a_signal_needs(self):
+        event = factories.DeliveryEventFactory(occurred_at=OLD, mail__created_at=OLD)
+        owe(event, event.mail)
+
+        assert prune("mails") == 0
+
+    def test_deletes_no_more_rows_at_once_than_a_batch_holds(self):
+        mail = factories.MailFactory(created_at=OLD)
+        factories.DeliveryEventFactory.create_batch(7, mail=mail, occurred_at=OLD)
+
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert retention.prune(USING, "mails", BEFORE, pace=retention.Pace(3, 0)) == 1
+
+        deletes = [q["sql"] for q in queries if "DELETE" in q["sql"] and "deliveryevent" in q["sql"]]
+        assert len(deletes) >= 7
+        assert not models.DeliveryEvent.objects.exists()
+
+    def test_lets_mails_of_one_moment_go_in_any_batch(self):
+        factories.MailFactory.create_batch(7, created_at=OLD)
+
+        assert retention.prune(USING, "mails", BEFORE, pace=retention.Pace(3, 0)) == 7
+
+
+class TestPrunePersonal:
+    def test_blanks_texts_and_leaves_history_and_counts(self):
+        receive("deliveries", delivery(created=wall_clock(OLD), reason="250 ok", apiData="a", more="b"))
+        receive("bounces", bounce(created=wall_clock(OLD)))
+        before = rows()
+
+        assert prune("personal") == 1
+
+        mail, [queued] = models.Mail.objects.get(), models.DeliveryEvent.objects.all()
+        assert {getattr(mail, name) for name in store.BLANKED} == {""}
+        assert (mail.domain, mail.status, mail.message_id) == ("example.jp", "bounced", "<m1@example.com>")
+        assert mail.erased_at is not None
+        assert (queued.reason, queued.extra, models.BounceEvent.objects.get().reason) == ("", {}, "")
+        assert rows()["MailCount"] == before["MailCount"]
+
+    def test_is_not_undone_by_repeats_or_later_events(self):
+        events = [
+            delivery(created=wall_clock(OLD)),
+            delivery(created=wall_clock(OLD), status="failed", reason="r"),
+        ]
+        receive("deliveries", events[0])
+        prune("personal")
+
+        receive("deliveries", *events, at=YOUNG)
+
+        mail = models.Mail.objects.get()
+        assert (mail.status, mail.reason, mail.subject, mail.address) == ("failed", "", "", "")
+        assert {event.reason for event in models.DeliveryEvent.objects.all()} == {""}
+
+    def test_blanks_old_blocks_and_rejected_events_for_good(self):
+        factories.BlockEventFactory(occurred_at=OLD)
+        factories.RejectedEventFactory(received_at=OLD)
+
+        assert (prune("personal"), prune("personal")) == (2, 0)
+        assert models.BlockEvent.objects.values_list("address", "raw").get() == ("", {})
+        rejected = models.RejectedEvent.objects.get()
+        assert (rejected.raw, rejected.resolved_at is not None) == ("", True)
+
+    def test_leaves_young_mails(self):
+        factories.MailFactory(created_at=YOUNG)
+
+        assert prune("personal") == 0
+        assert models.Mail.objects.get().erased_at is None
+
+
+class TestPrune:
+    @pytest.mark.parametrize("kind", retention.KINDS)
+    def test_writes_nothing_when_dry(self, kind):
+        factories.DeliveryEventFactory(occurred_at=OLD, mail__created_at=OLD)
+        factories.BlockEventFactory(occurred_at=OLD)
+        factories.RejectedEventFactory(received_at=OLD)
+        before = rows()
+
+        would = prune(kind, dry_run=True)
+
+        assert would >= 1
+        assert rows() == before
+        assert prune(kind) == would
+
+    def test_keeps_what_it_did_when_it_is_interrupted(self):
+        factories.DeliveryEventFactory.create_batch(5, occurred_at=OLD)
+        young = factories.DeliveryEventFactory(occurred_at=YOUNG)
+        batches = iter([None, KeyboardInterrupt])
+
+        def progress(done):
+            if fault := next(batches):
+                raise fault
+
+        with pytest.raises(KeyboardInterrupt):
+            retention.prune(USING, "events", BEFORE, pace=retention.Pace(2, 0), progress=progress)
+        left = models.DeliveryEvent.objects.count()
+
+        assert left == 2
+        assert prune("events") == 1
+        assert list(models.DeliveryEvent.objects.all()) == [young]
+
+
+class TestRun:
+    def test_prunes_what_the_setting_names(self, settings):
+        settings.CMC_WEBHOOKS_RETENTION = {"mails": 400, "notifications": 90}
+        long_ago = datetime.now(UTC) - timedelta(days=100)
+        factories.DeliveryEventFactory(mail__created_at=long_ago, notification__received_at=long_ago)
+
+        assert retention.run(USING) == {"notifications": 1, "mails": 0}
+
+    def test_does_nothing_without_the_setting(self):
+        factories.NotificationFactory(received_at=OLD)
+
+        assert retention.run(USING) == {}
+        assert models.Notification.objects.count() == 1
+
+
+class TestPace:
+    def test_takes_less_after_a_slow_batch_and_more_after_quick_ones(self):
+        pace = retention.Pace(1000, 0)
+        sizes = []
+
+        for took in (0.2, 0.2, 0.07, 0.01, 0.01, 0.01):
+            pace.after(took)
+            sizes.append(pace.size)
+
+        assert sizes == [500, 250, 250, 500, 1000, 1000]
+
+    def test_never_takes_less_than_a_few_nor_more_than_it_may(self):
+        slow, small = retention.Pace(1000, 0), retention.Pace(3, 0)
+
+        for _ in range(20):
+            slow.after(9)
+            small.after(9)
+
+        assert (slow.size, small.size) == (retention.SMALLEST, 3)
