@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+
+from cmc_webhooks.verdicts import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +31,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MAX_EVENTS": 1000,
     "STORE_SUBJECT": True,
     "RETENTION": {},
+    "SUPPRESSION": {},
     "RAW_SQL": True,
     "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
 }
@@ -118,6 +122,13 @@ class Settings:
         """Days after which an event is gone, at the latest with its mail, and must not come back."""
         days = [self.retention[kind] for kind in ("events", "mails") if kind in self.retention]
         return min(days) if days else None
+
+    @property
+    def suppression(self) -> Rule:
+        """When an address is suppressed, and for how long."""
+        given = dict(self.raw("SUPPRESSION"))
+        days = {name: value and timedelta(days=value) for name, value in given.items() if name != "soft"}
+        return Rule()._replace(**{**given, **days})
 
     @property
     def api_permissions(self) -> tuple[str, ...]:

@@ -1,54 +1,52 @@
-"""May one send to an address? What the latest mails to it, and CMC's own list, say."""
+"""May one send to an address? What its mails told, what CMC's own list says, and what people decided."""
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
+from django.db import router
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from cmc_webhooks import wire
-from cmc_webhooks.models import BlockEvent, Mail
+from cmc_webhooks import rows, store, wire
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.models import BlockEvent, Mail, Suppression
+from cmc_webhooks.querysets import ADDRESS_LENGTH
 from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
+from cmc_webhooks.verdicts import BY_HAND, FREE, Outcome, Rule, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from django.db.models import QuerySet
-
-__all__ = ["MOST_MAILS", "Address", "Outcome", "Rule", "Verdict", "judge", "look_up", "may_send"]
+__all__ = [
+    "BY_HAND",
+    "MOST_MAILS",
+    "Address",
+    "Outcome",
+    "Rule",
+    "Verdict",
+    "block",
+    "forget",
+    "judge",
+    "look_up",
+    "may_send",
+    "release",
+    "verdicts",
+]
 
 MOST_MAILS = 1000
 """The latest mails to an address that are looked at, and the latest of CMC's operations on it."""
 
 LATEST = 20
 
-
-class Rule(NamedTuple):
-    """How often and how long: `soft` soft bounces in a row, each within `window` of the one before, suppress.
-
-    A verdict expires `expires` after the bounce that it comes from.
-    """
-
-    soft: int = 3
-    window: timedelta = timedelta(days=30)
-    expires: timedelta = timedelta(days=180)
-
-
-class Outcome(NamedTuple):
-    """How one mail to the address ended: when, and `succeeded` or the class of its bounce."""
-
-    at: datetime
-    word: str
-
-
-class Verdict(NamedTuple):
-    """Whether one may send; if not, the bounce class that forbids it, and when that was told."""
-
-    may_send: bool
-    reason: str = ""
-    since: datetime | None = None
+ADDRESSES_AT_ONCE = 1000
+_LATE = timedelta(days=14)
+"""A mail's last word may come that long after its first."""
+_EVER = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class Address(NamedTuple):
@@ -67,49 +65,127 @@ class Address(NamedTuple):
 
 def may_send(address: str) -> bool:
     """Whether one may send to an address, in any spelling, with or without a display name."""
-    return look_up(address).verdict.may_send
+    return verdicts([address])[address].may_send
+
+
+def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
+    """The verdict about each address, by its spelling; one statement for 1,000 of them."""
+    given = iter(dict.fromkeys(addresses))
+    found: dict[str, Verdict] = {}
+    while some := list(islice(given, ADDRESSES_AT_ONCE)):
+        bare = {spelling: wire.normalise_address(spelling) for spelling in some}
+        short = {address for address in bare.values() if address and len(address) <= ADDRESS_LENGTH}
+        judged = _judged(short)
+        for spelling, address in bare.items():
+            long = len(address) > ADDRESS_LENGTH  # it is compared whole, by itself
+            found[spelling] = look_up(address).verdict if long else judged.get(address, FREE)
+    return found
 
 
 def look_up(address: str) -> Address:
-    """What is known of an address, in any spelling; two statements, and one for `latest`."""
+    """What is known of an address, in any spelling; three statements, and one for `latest`."""
     mails = Mail.objects.for_address(address).order_by("-created_at", "-pk")
     ends = mails.values_list("status", "bounce_code", "bounce_event_id", "status_at", "created_at")
     outcomes = [
-        Outcome(status_at or created_at, bounce_class(code) if bounced else status)
+        Outcome(status_at or created_at, bounce_class(code) if bounced else status, created_at)
         for status, code, bounced, status_at, created_at in ends[:MOST_MAILS]
         if bounced or status == DeliveryStatus.SUCCEEDED
     ]
     blocks = BlockEvent.objects.for_address(address).order_by("-pk")
     blocked = [
-        Outcome(at, BounceClass.SUPPRESSED)
-        for at in blocks.values_list("occurred_at", flat=True)[:MOST_MAILS]
+        Outcome(at, BounceClass.SUPPRESSED, heard_at)
+        for at, heard_at in blocks.values_list("occurred_at", "received_at")[:MOST_MAILS]
     ]
-    verdict = judge([*outcomes, *blocked], Rule(), timezone.now())
-    return Address(wire.normalise_address(address), verdict, outcomes, mails[:LATEST])
+    bare = wire.normalise_address(address)
+    decided = Suppression._default_manager.filter(pk=wire.address_key(bare))
+    decision = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
+    verdict = _with_decision([*outcomes, *blocked], decision and _Decision(*decision))
+    return Address(bare, verdict, outcomes, mails[:LATEST])
 
 
-def judge(outcomes: Iterable[Outcome], rule: Rule, now: datetime) -> Verdict:
-    """The verdict that outcomes in any order lead to.
+def block(address: str, *, until: datetime | None = None, note: str = "") -> Suppression:
+    """Let nothing be sent to an address any more, whatever its mails tell; `until` is aware."""
+    return _decide(address, Suppression.Kinds.BLOCKED, until=until and rows.stored(until), note=note)
 
-    A hard bounce forbids at once, and so does CMC's own suppression; soft ones do when they come in a row; a
-    later success allows again. What the destination refuses (policy), what is wrong with one mail (message),
-    and unknown codes say nothing about the address.
+
+def release(address: str, *, note: str = "") -> Suppression:
+    """Forgive all that was told of an address so far, and a block by hand; only a newer bounce forbids again.
+
+    Newer is what happened later, by CMC's clock: what is told again stays forgiven.
     """
-    verdict = Verdict(may_send=True)
-    row: list[datetime] = []
-    for at, word in sorted(outcomes, key=_by_time):
-        if word == DeliveryStatus.SUCCEEDED:
-            verdict, row = Verdict(may_send=True), []
-        elif word == BounceClass.SOFT:
-            row = [*row, at] if row and at - row[-1] <= rule.window else [at]
-        in_a_row = word == BounceClass.SOFT and len(row) >= rule.soft
-        if in_a_row or word in (BounceClass.HARD, BounceClass.SUPPRESSED):
-            verdict = Verdict(may_send=False, reason=word, since=at)
-    if verdict.since and verdict.since + rule.expires <= now:
-        return Verdict(may_send=True)
-    return verdict
+    told = _told([wire.normalise_address(address)])
+    latest = max((outcome.at for its in told.outcomes.values() for outcome in its), default=None)
+    return _decide(address, Suppression.Kinds.RELEASED, forgiven_until=latest, note=note)
 
 
-def _by_time(outcome: Outcome) -> tuple[datetime, bool]:
-    # at one instant the bounce counts
-    return outcome.at, outcome.word != DeliveryStatus.SUCCEEDED
+def forget(address: str) -> bool:
+    """Take back what was decided by hand about an address; whether anything was."""
+    return bool(store.forget_decision(store.alias(), wire.address_key(wire.normalise_address(address))))
+
+
+def _decide(address: str, kind: str, **values: Any) -> Suppression:
+    bare = wire.normalise_address(address)
+    decided_at = rows.stored(timezone.now())
+    decision = Suppression(
+        id=wire.address_key(bare), address=bare[:ADDRESS_LENGTH], kind=kind, decided_at=decided_at, **values
+    )
+    store.decide(store.alias(), decision)
+    return decision
+
+
+class _Decision(NamedTuple):
+    kind: str
+    decided_at: datetime
+    until: datetime | None
+    forgiven_until: datetime | None
+
+
+class _Told(NamedTuple):
+    """By address: outcomes that can still count, and decisions."""
+
+    outcomes: dict[str, list[Outcome]]
+    decisions: dict[str, _Decision]
+
+
+def _judged(addresses: Iterable[str]) -> dict[str, Verdict]:
+    told = _told(addresses)
+    return {
+        address: _with_decision(told.outcomes.get(address, []), told.decisions.get(address))
+        for address in told.outcomes.keys() | told.decisions.keys()
+    }
+
+
+def _with_decision(outcomes: Iterable[Outcome], decision: _Decision | None) -> Verdict:
+    now = timezone.now()
+    if decision is None:
+        return judge(map(_aware, outcomes), app_settings.suppression, now)
+    if decision.kind == Suppression.Kinds.BLOCKED:
+        until = decision.until and rows.aware(decision.until)
+        if until is None or until > now:
+            since = rows.aware(decision.decided_at)
+            return Verdict(may_send=False, reason=BY_HAND, since=since, until=until)
+    forgiven = decision.forgiven_until
+    newer = [outcome for outcome in outcomes if forgiven is None or outcome.at > forgiven]
+    return judge(map(_aware, newer), app_settings.suppression, now)
+
+
+def _aware(outcome: Outcome) -> Outcome:
+    heard_at = outcome.heard_at and rows.aware(outcome.heard_at)
+    return Outcome(rows.aware(outcome.at), outcome.word, heard_at)
+
+
+def _told(addresses: Iterable[str]) -> _Told:
+    """One statement: each address's bounces and blocks, a later success, and what was decided."""
+    rule, keys = app_settings.suppression, {address: wire.address_key(address) for address in addresses}
+    places = {str(key): address for address, key in keys.items()}
+    since = timezone.now() - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
+    outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
+    decisions = {}
+    for told in store.told_of(router.db_for_read(Mail), keys, rows.stored(since)):
+        if told.kind == store.told.DECISION:
+            place = places[str(UUID(told.place))]
+            decisions[place] = _Decision(told.word, told.at, told.other, told.forgiven_until)
+        elif told.place in keys:
+            word = bounce_class(told.word) if told.kind == store.told.BOUNCE else told.word
+            outcomes[told.place].append(Outcome(told.at, word, told.other))
+    return _Told(outcomes, decisions)

@@ -154,6 +154,20 @@ class RejectedEventFactory(factory.django.DjangoModelFactory):
     id = factory.LazyAttribute(lambda it: wire.rejection_key(it.event_type, it.server_composition, it.raw))
 
 
+class SuppressionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = models.Suppression
+
+    class Params:
+        number = factory.Sequence(int)
+
+    address = factory.LazyAttribute(lambda it: f"user{it.number}@example.jp")
+    id = factory.LazyAttribute(lambda it: wire.address_key(it.address))
+    kind = "blocked"
+    note = ""
+    decided_at = factory.LazyAttribute(lambda it: _moment(it.number))
+
+
 class PendingSignalFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = models.PendingSignal

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
-from cmc_webhooks import suppression
+from cmc_webhooks import models, suppression
 from cmc_webhooks.suppression import Outcome, Rule, Verdict
 from tests import factories
 from tests.conftest import bounce
@@ -32,7 +34,7 @@ class TestJudge:
 
     @pytest.mark.parametrize("word", ["hard", "suppressed"])
     def test_forbids_after_one(self, word):
-        assert judge((9, "succeeded"), (3, word)) == Verdict(may_send=False, reason=word, since=day(3))
+        assert judge((9, "succeeded"), (3, word)) == Verdict(False, word, day(3), day(3 - 180))
 
     @pytest.mark.parametrize("word", ["policy", "message", "unknown"])
     def test_says_nothing_of_the_address(self, word):
@@ -47,9 +49,7 @@ class TestJudge:
 
     def test_forbids_after_soft_ones_in_a_row(self):
         assert judge((4, "soft"), (3, "soft")) == FREE
-        assert judge((4, "soft"), (3, "soft"), (2, "soft")) == Verdict(
-            may_send=False, reason="soft", since=day(2)
-        )
+        assert judge((4, "soft"), (3, "soft"), (2, "soft")) == Verdict(False, "soft", day(2), day(2 - 180))
 
     def test_begins_the_row_again_after_a_success(self):
         assert judge((5, "soft"), (4, "soft"), (3, "succeeded"), (2, "soft")) == FREE
@@ -61,7 +61,7 @@ class TestJudge:
         assert judge((5, "soft"), (4, "soft"), (3, "policy"), (2, "soft")).reason == "soft"
 
     def test_keeps_a_hard_verdict_when_one_soft_bounce_follows(self):
-        assert judge((5, "hard"), (4, "soft")) == Verdict(may_send=False, reason="hard", since=day(5))
+        assert judge((5, "hard"), (4, "soft")) == Verdict(False, "hard", day(5), day(5 - 180))
 
     def test_expires(self):
         assert judge((181, "hard")) == FREE
@@ -99,15 +99,148 @@ class TestLookUp:
 
         verdict = suppression.look_up("A@example.jp").verdict
 
-        assert verdict == Verdict(may_send=False, reason="suppressed", since=block.occurred_at)
+        assert (verdict.may_send, verdict.reason, verdict.since) == (False, "suppressed", block.occurred_at)
 
     def test_allows_what_was_never_written_to(self, django_assert_num_queries):
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             found = suppression.look_up("nobody@example.jp")
 
         assert found.verdict == FREE
         assert list(found.latest) == found.outcomes == []
 
 
-def _now():
-    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ005 - a wall clock, as CMC's is
+@pytest.mark.django_db
+class TestVerdicts:
+    def test_are_those_that_each_address_has_alone(self):
+        now = timezone.now()
+        ago = [now - timedelta(days=days) for days in range(9)]
+        mails = factories.MailFactory
+        mails(recipient="good@x.jp", delivery_status="succeeded", created_at=ago[1])
+        mails(recipient="hard@x.jp", bounce_code="1", created_at=ago[1])
+        mails(recipient="back@x.jp", bounce_code="1", created_at=ago[3])
+        mails(recipient="back@x.jp", delivery_status="succeeded", created_at=ago[2])
+        for days in (1, 2, 3):
+            mails(recipient="soft@x.jp", bounce_code="5", created_at=ago[days])
+            mails(recipient="mixed@x.jp", bounce_code="5", created_at=ago[days])
+        mails(recipient="mixed@x.jp", delivery_status="succeeded", created_at=ago[2] - timedelta(hours=1))
+        mails(recipient="old@x.jp", bounce_code="1", created_at=now - timedelta(days=181))
+        factories.BlockEventFactory(address="blocked@x.jp", occurred_at=ago[4])
+        suppression.block("hand@x.jp")
+        names = ["good", "hard", "back", "soft", "mixed", "old", "blocked", "hand", "nobody"]
+
+        found = suppression.verdicts(f"{name}@x.jp" for name in names)
+
+        assert {name: found[f"{name}@x.jp"].reason for name in names} == {
+            "good": "",
+            "hard": "hard",
+            "back": "",
+            "soft": "soft",
+            "mixed": "",
+            "old": "",
+            "blocked": "suppressed",
+            "hand": "by_hand",
+            "nobody": "",
+        }
+        assert found == {address: suppression.look_up(address).verdict for address in found}
+
+    def test_are_by_the_spelling_that_was_asked_for(self):
+        factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())
+        spellings = ["USER@Example.JP", "User <user@example.jp>", "user@example.jp", "other@example.jp", ""]
+
+        found = suppression.verdicts(spellings)
+
+        assert [found[spelling].may_send for spelling in spellings] == [False, False, False, True, True]
+
+    def test_tell_alike_letters_apart(self):
+        factories.MailFactory(recipient="é@example.jp", bounce_code="2", created_at=timezone.now())
+
+        assert suppression.may_send("e@example.jp")
+        assert not suppression.may_send("é@example.jp")
+
+    def test_compare_long_addresses_whole(self):
+        long = "a" * 320
+        now = timezone.now()
+        factories.MailFactory(recipient=f"{long}b@x.jp", address=long, bounce_code="2", created_at=now)
+
+        assert suppression.may_send(f"{long}c@x.jp")
+        assert not suppression.may_send(f"{long}b@x.jp")
+
+    def test_cost_one_statement_for_a_thousand(self, django_assert_num_queries):
+        addresses = [f"user{number}@example.jp" for number in range(2001)]
+
+        with django_assert_num_queries(3):
+            found = suppression.verdicts(addresses)
+
+        assert len(found) == 2001
+
+
+@pytest.mark.django_db
+class TestRelease:
+    def test_holds_until_a_newer_bounce(self, open_hook):
+        bounced = {"messageId": "<a@x>", "created": _now(days=2), "status": "2"}
+        open_hook.send("bounces", bounce(**bounced), api_key=None)
+        suppression.release("User <USER@example.jp>", note="called")
+
+        assert suppression.may_send("user@example.jp")
+        open_hook.send("bounces", bounce(**bounced), api_key=None)
+        open_hook.send("bounces", bounce(**bounced | {"created": _now(days=3)}), api_key=None)
+        assert suppression.may_send("user@example.jp")
+        open_hook.send("bounces", bounce("<b@x>", created=_now(days=1)), api_key=None)
+        assert suppression.look_up("user@example.jp").verdict.reason == "hard"
+
+    def test_ends_a_block_by_hand(self):
+        suppression.block("a@x.jp")
+        suppression.release("a@x.jp")
+
+        assert suppression.may_send("a@x.jp")
+        assert models.Suppression.objects.count() == 1
+
+
+@pytest.mark.django_db
+class TestBlock:
+    def test_forbids_whatever_mails_tell(self):
+        factories.MailFactory(recipient="a@x.jp", delivery_status="succeeded", created_at=timezone.now())
+        suppression.block("A@x.jp", note="asked for it")
+
+        verdict = suppression.look_up("a@x.jp").verdict
+
+        assert (verdict.may_send, verdict.reason, verdict.until) == (False, "by_hand", None)
+        assert not suppression.may_send("a@x.jp")
+
+    def test_ends_when_it_is_said_to(self):
+        suppression.block("a@x.jp", until=timezone.now() + timedelta(hours=1))
+        suppression.block("b@x.jp", until=timezone.now() - timedelta(hours=1))
+
+        assert not suppression.may_send("a@x.jp")
+        assert suppression.may_send("b@x.jp")
+
+    def test_is_taken_back(self):
+        suppression.block("a@x.jp")
+
+        assert (suppression.forget("A@X.jp"), suppression.forget("a@x.jp")) == (True, False)
+        assert suppression.may_send("a@x.jp")
+
+
+@pytest.mark.django_db
+class TestRule:
+    def test_is_the_setting(self, settings):
+        settings.CMC_WEBHOOKS_SUPPRESSION = {"soft": 1, "expires": None}
+        long_ago = timezone.now() - timedelta(days=9999)
+        factories.MailFactory(recipient="a@x.jp", bounce_code="5", created_at=long_ago)
+
+        assert suppression.look_up("a@x.jp").verdict == Verdict(False, "soft", long_ago)
+        assert not suppression.may_send("a@x.jp")
+
+    def test_counts_from_the_receipt_of_old_news(self, open_hook):
+        open_hook.send("bounces", bounce(created="2020-01-01 00:00:00"), api_key=None)
+
+        verdict = suppression.look_up("user@example.jp").verdict
+
+        assert not verdict.may_send
+        assert verdict.until > timezone.now() + timedelta(days=179)
+
+
+def _now(days=0):
+    """A wall clock, as CMC's is."""
+    moment = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(days=days)
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -59,7 +59,7 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "timeline": ("All events of the mail, oldest first by CMC's clock, the latest 500 of each kind.", None),
     "may_send": ("Whether one may send to the address, as far as its mails and CMC's own list tell.", False),
     "forbidden_by": (
-        "The bounce class that forbids it: hard, soft or suppressed; empty where one may send.",
+        "What forbids it: the bounce class hard, soft or suppressed, or by_hand; empty where one may send.",
         "hard",
     ),
     "forbidden_since": ("When that bounce happened, by CMC's clock.", "2023-01-25T14:06:07+09:00"),

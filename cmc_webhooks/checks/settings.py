@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from cmc_webhooks.checks.messages import Message, error, warning
 from cmc_webhooks.conf import DEFAULTS, PREFIX, app_settings
+from cmc_webhooks.verdicts import Rule
 
 if TYPE_CHECKING:
     from django.apps import AppConfig
@@ -112,6 +113,7 @@ def _settings() -> Iterator[Message]:
     yield from _api()
     yield from _networks()
     yield from _retention()
+    yield from _suppression()
 
 
 def _workers() -> Iterator[Message]:
@@ -194,6 +196,19 @@ def _retention() -> Iterator[Message]:
             "W014",
             _("CMC_WEBHOOKS_RETENTION keeps something for less than %d days.") % SHORTEST_RETENTION_DAYS,
             _("CMC's console shows 40 days: a shorter history cannot be compared with it."),
+        )
+
+
+def _suppression() -> Iterator[Message]:
+    given = app_settings.raw("SUPPRESSION")
+    if not isinstance(given, Mapping) or not all(
+        name in Rule._fields and (_is_integer(value, 1) or (name == "expires" and value is None))
+        for name, value in given.items()
+    ):
+        yield error(
+            "E040",
+            _("CMC_WEBHOOKS_SUPPRESSION is not a dict of soft, window and expires."),
+            _("soft is a number of bounces, window and expires are days; expires may be None, for never."),
         )
 
 

@@ -7,6 +7,7 @@ from cmc_webhooks.models.events import BlockEvent, BounceEvent, DeliveryEvent, M
 from cmc_webhooks.models.intake import Notification, RejectedEvent
 from cmc_webhooks.models.mails import Mail
 from cmc_webhooks.models.outbox import PendingSignal
+from cmc_webhooks.models.suppressions import Suppression
 
 __all__ = [
     "BlockEvent",
@@ -19,4 +20,5 @@ __all__ = [
     "Notification",
     "PendingSignal",
     "RejectedEvent",
+    "Suppression",
 ]

@@ -59,10 +59,14 @@ class Mail(models.Model):
         verbose_name_plural = _("mails")
         permissions = [
             ("redeliver_mail", _("Can send the signals of a mail again")),
+            ("erase_mail", _("Can erase the personal data of a person")),
             ("export_csv", _("Can export what is filtered as CSV")),
         ]
         indexes = [
             models.Index(fields=["address", "created_at"], name="cmc_mail_address"),
+            models.Index(
+                fields=["address"], name="cmc_mail_bounced", condition=models.Q(bounce_event_id__isnull=False)
+            ),
             models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),
             models.Index(fields=["status", "created_at"], name="cmc_mail_status"),
             models.Index(fields=["created_at", "id"], name="cmc_mail_created"),

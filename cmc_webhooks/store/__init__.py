@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.store import plain, portable, postgresql
+from cmc_webhooks.store import plain, portable, postgresql, told
 from cmc_webhooks.store.counted import count, replace_domain_counts, take_counts, take_domain_counts
 from cmc_webhooks.store.outbox import claim, forget, owe, settle
 from cmc_webhooks.store.portable import lock_mails, update_mails
@@ -28,6 +28,8 @@ from cmc_webhooks.store.removal import (
     remove_mails,
 )
 from cmc_webhooks.store.sets import alias, insert, insert_plainly, known_keys
+from cmc_webhooks.store.suppressions import blank_decision, decide, forget_decision
+from cmc_webhooks.store.told import told_of
 from cmc_webhooks.store.ways import Raced, Way
 
 __all__ = [
@@ -39,12 +41,15 @@ __all__ = [
     "Way",
     "alias",
     "blank_blocks",
+    "blank_decision",
     "blank_mails",
     "blank_rejections",
     "blank_texts",
     "claim",
     "count",
+    "decide",
     "forget",
+    "forget_decision",
     "insert",
     "insert_plainly",
     "known_keys",
@@ -58,6 +63,8 @@ __all__ = [
     "settle",
     "take_counts",
     "take_domain_counts",
+    "told",
+    "told_of",
     "update_mails",
     "way",
 ]

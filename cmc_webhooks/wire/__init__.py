@@ -10,6 +10,7 @@ from __future__ import annotations
 from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
+    address_key,
     count_key,
     event_key,
     key_at,
@@ -55,6 +56,7 @@ __all__ = [
     "Rejection",
     "TooManyEvents",
     "UnsupportedCharset",
+    "address_key",
     "bare_message_id",
     "clean",
     "count_key",

@@ -84,6 +84,11 @@ def count_key(*parts: str) -> UUID:
     return _uuid8(_hash(form, 2 * _HALF // 8))
 
 
+def address_key(address: str) -> UUID:
+    """The key of a decision about a normalised address."""
+    return _uuid8(_hash(_canonical(["address", address]), 2 * _HALF // 8))
+
+
 def time_key(ms: int, sequence: int = 0) -> UUID:
     """A new key of ours: `ms` since 1970, a place among those of one moment (below 4096), then chance."""
     return _uuid8(ms << _HASH_BITS | sequence << _HALF | randbits(_HALF))

@@ -25,13 +25,17 @@ FACTORIES: dict[str, Any] = {
     "rejectedevent": factories.RejectedEventFactory,
     "notification": factories.NotificationFactory,
     "pendingsignal": factories.PendingSignalFactory,
+    "suppression": factories.SuppressionFactory,
 }
+DECISIONS = ("suppression",)  # not history: people write them
 NOT_BROWSED = ("mailcount", "domaincount")  # sums; the overview shows them
 NAMES = sorted(
     name
     for model in apps.get_app_config("cmc_webhooks").get_models()
     if (name := model._meta.model_name) not in NOT_BROWSED
 )
+
+HISTORY = [name for name in NAMES if name not in DECISIONS]
 
 
 class Browser(Client):

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from tests import factories
-from tests.admin.conftest import FACTORIES, NAMES, Browser, browser_of
+from tests.admin.conftest import FACTORIES, HISTORY, NAMES, Browser, browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +33,7 @@ class TestViewPermission:
         assert browser.open_page(row).status_code == 200
         assert browser.open_list(other).status_code == 403
 
+    @pytest.mark.parametrize("name", HISTORY)
     def test_is_wanted_of_staff(self, name):
         row = FACTORIES[name]()
         browser = browser_of(f"change_{name}", f"delete_{name}", f"add_{name}", is_staff=True)
@@ -48,6 +49,7 @@ class TestViewPermission:
             assert "/login/" in answer.headers["Location"]
 
 
+@pytest.mark.parametrize("name", HISTORY)
 class TestHistory:
     def test_can_be_added_to_changed_and_deleted_by_nobody(self, browser, name):
         row = FACTORIES[name]()

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from cmc_webhooks import models
 from tests import factories
-from tests.admin.conftest import FACTORIES, NAMES, browser_of
+from tests.admin.conftest import FACTORIES, HISTORY, NAMES, browser_of
 from tests.conftest import CASES, bounce, delivery
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +137,7 @@ class TestMailPage:
 
 
 class TestPages:
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", HISTORY)
     def test_open_and_show_no_field_to_change(self, browser, name):
         row = FACTORIES[name]()
 

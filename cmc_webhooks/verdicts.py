@@ -1,0 +1,76 @@
+"""May one send to an address, after all that its mails told? Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from cmc_webhooks.status import BounceClass, DeliveryStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["BY_HAND", "Outcome", "Rule", "Verdict", "judge"]
+
+BY_HAND = "by_hand"
+"""The reason of a block that a person decided on."""
+
+
+class Rule(NamedTuple):
+    """How often and how long: `soft` soft bounces in a row, each within `window` of the one before, suppress.
+
+    A verdict expires `expires` after the bounce that it comes from, or after its receipt if that is later;
+    None: never.
+    """
+
+    soft: int = 3
+    window: timedelta = timedelta(days=30)
+    expires: timedelta | None = timedelta(days=180)
+
+
+class Outcome(NamedTuple):
+    """How one mail to an address ended: when, `succeeded` or the class of its bounce, and when we heard."""
+
+    at: datetime
+    word: str
+    heard_at: datetime | None = None
+
+
+class Verdict(NamedTuple):
+    """Whether one may send; if not, why: a bounce class or `BY_HAND`, since when and until when.
+
+    `until` is None where that has no end.
+    """
+
+    may_send: bool
+    reason: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+FREE = Verdict(may_send=True)
+
+
+def judge(outcomes: Iterable[Outcome], rule: Rule, now: datetime) -> Verdict:
+    """The verdict that outcomes in any order lead to; times are aware.
+
+    A hard bounce forbids at once, and so does CMC's own suppression; soft ones do when they come in a row; a
+    later success allows again. What the destination refuses (policy), what is wrong with one mail (message),
+    and unknown codes say nothing about the address.
+    """
+    verdict, row = FREE, list[datetime]()
+    for at, word, heard_at in sorted(outcomes, key=_by_time):
+        if word == DeliveryStatus.SUCCEEDED:
+            verdict, row = FREE, []
+        elif word == BounceClass.SOFT:
+            row = [*row, at] if row and at - row[-1] <= rule.window else [at]
+        in_a_row = word == BounceClass.SOFT and len(row) >= rule.soft
+        if in_a_row or word in (BounceClass.HARD, BounceClass.SUPPRESSED):
+            until = max(at, heard_at or at) + rule.expires if rule.expires is not None else None
+            verdict = Verdict(may_send=False, reason=word, since=at, until=until)
+    return FREE if verdict.until and verdict.until <= now else verdict
+
+
+def _by_time(outcome: Outcome) -> tuple[datetime, bool]:
+    # at one instant the bounce counts
+    return outcome.at, outcome.word != DeliveryStatus.SUCCEEDED
