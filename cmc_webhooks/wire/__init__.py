@@ -1,4 +1,4 @@
-"""What Customers Mail Cloud sends: body -> typed records and their keys.
+"""What Customers Mail Cloud sends: body -> typed records and their keys, and events -> body.
 
 Standard library only; no module here knows Django, settings or a database. Nothing above this package
 knows CMC's spelling. Sources: https://smtps.jp/docs-en/apiv2/webhook and
@@ -8,6 +8,7 @@ https://smtps.jp/docs-en/apiv2/webhook/event.
 from __future__ import annotations
 
 from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields
+from cmc_webhooks.wire.encoding import Encoded, encode
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
     address_key,
@@ -49,6 +50,7 @@ __all__ = [
     "BlockRecord",
     "BounceRecord",
     "DeliveryRecord",
+    "Encoded",
     "Frame",
     "MailRecord",
     "Notification",
@@ -63,6 +65,7 @@ __all__ = [
     "decode",
     "decode_fields",
     "domain_of",
+    "encode",
     "event_key",
     "frame_within_bmp",
     "key_at",
