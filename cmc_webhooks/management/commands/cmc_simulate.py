@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from cmc_webhooks import posting, simulate
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.credentials import Credentials
+from cmc_webhooks.management import options
+from cmc_webhooks.management.endings import told_shortly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WRONG_ARGUMENT = 2
+FIRST_YEAR, LAST_YEAR = 1971, 9000
+
+
+class Command(BaseCommand):
+    help = (
+        "Play CMC: post invented life stories of mails to a webhook, of this project or another, and say how "
+        "it went. What it posts stays in that webhook's history. Exits with 1 if an answer was not 2xx."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("url", help="the webhook's address: http://127.0.0.1:8000/cmc/webhook")
+        parser.add_argument(
+            "--allow-remote", action="store_true", help="post to a host that is not this machine, too"
+        )
+        parser.add_argument(
+            "--events", type=_whole(1), default=1000, metavar="N", help="in all; 1000 by default"
+        )
+        parser.add_argument(
+            "--rate",
+            type=_number(1e9),
+            default=0.0,
+            metavar="N",
+            help="events a second; a notification then holds what happens within a second, as CMC's do. "
+            "0, the default: as fast as it goes",
+        )
+        parser.add_argument(
+            "--batch",
+            type=_whole(1),
+            default=100,
+            metavar="N",
+            help="events in one; 100 by default",
+        )
+        parser.add_argument(
+            "--senders", type=_whole(1, 64), default=4, metavar="N", help="connections at once; 4 by default"
+        )
+        parser.add_argument(
+            "--duplicates",
+            type=_number(1),
+            default=0.0,
+            metavar="SHARE",
+            help="tell this share of the events twice, such as 0.05",
+        )
+        parser.add_argument("--reorder", action="store_true", help="tell the events out of their order")
+        parser.add_argument("--form", action="store_true", help="as forms, not as JSON")
+        parser.add_argument(
+            "--event-version", type=int, choices=(1, 2), default=2, help="CMC's; version 1 is always a form"
+        )
+        parser.add_argument("--seed", type=_whole(0), metavar="N", help="the same events again")
+        parser.add_argument(
+            "--start",
+            type=options.moment,
+            metavar="TIME",
+            help="CMC's clock at the first event; by default so that the last ones are of now",
+        )
+        for kind in ("api-key", "basic", "bearer"):
+            parser.add_argument(
+                f"--{kind}-env",
+                metavar="NAME",
+                help="the variable with this secret; without all three, the secrets of the settings",
+            )
+
+    def handle(self, *args: Any, url: str, **chosen: Any) -> None:
+        credentials = _presented(chosen)
+        try:
+            target = posting.Target.of(url, credentials.authorization())
+        except ValueError as error:
+            raise CommandError(f"{error}", returncode=WRONG_ARGUMENT) from None
+        if not (target.is_loopback or chosen["allow_remote"]):
+            raise CommandError(
+                f"{target.host} is not this machine: invented mails would get into its history. "
+                "If that is what you want, say --allow-remote",
+                returncode=WRONG_ARGUMENT,
+            )
+        plan = _plan(chosen)
+        start = plan.start.replace(tzinfo=app_settings.time_zone).isoformat()
+        self.stdout.write(f"The same again with --seed {plan.seed} --start {start}")
+        self._post(plan, target, credentials, chosen)
+
+    def _post(
+        self,
+        plan: simulate.Plan,
+        target: posting.Target,
+        credentials: Credentials,
+        chosen: dict[str, Any],
+    ) -> None:
+        tally = posting.Tally()
+        with (
+            told_shortly(lambda: f"{tally.requests} requests with {tally.events} events were posted"),
+            options.progress(round(plan.events * (1 + plan.duplicates)), "event") as progress,
+        ):
+            try:
+                posting.post_all(
+                    target,
+                    simulate.posts(plan, credentials),
+                    tally,
+                    senders=chosen["senders"],
+                    rate=chosen["rate"],
+                    progress=progress,
+                )
+            except OSError as error:
+                place = f"{target.host}:{target.connection().port}"
+                raise CommandError(f"Nothing answers at {place} ({type(error).__name__})") from None
+        for line in _report(tally):
+            self.stdout.write(line)
+        if tally.failed:
+            raise CommandError(f"{tally.failed} of {tally.requests} requests were not answered with 2xx")
+
+
+def _presented(chosen: dict[str, Any]) -> Credentials:
+    """The secrets that the environment's named variables hold, or, if none is named, the project's own."""
+    names = {kind: chosen[f"{kind}_env"] for kind in ("api_key", "basic", "bearer") if chosen[f"{kind}_env"]}
+    missing = [name for name in names.values() if not os.environ.get(name)]
+    if missing:
+        raise CommandError(f"The environment has no {missing[0]}", returncode=WRONG_ARGUMENT)
+    if not names:
+        return Credentials.configured()
+    return Credentials(**{kind: os.environ[name] for kind, name in names.items()})
+
+
+def _plan(chosen: dict[str, Any]) -> simulate.Plan:
+    """The plan that the options ask for; without a time to start at, its last events are of now."""
+    if chosen["start"] and not FIRST_YEAR <= chosen["start"].year <= LAST_YEAR:
+        raise CommandError(f"--start is not from {FIRST_YEAR} to {LAST_YEAR}", returncode=WRONG_ARGUMENT)
+    plan = simulate.Plan(
+        seed=secrets.randbelow(10**9) if chosen["seed"] is None else chosen["seed"],
+        start=datetime.now(UTC) if chosen["start"] is None else chosen["start"],
+        events=chosen["events"],
+        batch=min(chosen["batch"], max(1, round(chosen["rate"] or chosen["batch"]))),
+        duplicates=chosen["duplicates"],
+        reorder=chosen["reorder"],
+        form=chosen["form"],
+        version=chosen["event_version"],
+    )
+    start = plan.start if chosen["start"] else plan.start - plan.span
+    return replace(plan, start=start.astimezone(app_settings.time_zone).replace(microsecond=0, tzinfo=None))
+
+
+def _report(tally: posting.Tally) -> Iterator[str]:
+    rate = tally.events / tally.seconds if tally.seconds else 0
+    answers = ", ".join(f"{answer}: {number}" for answer, number in sorted(tally.answers.items()))
+    stored = ", ".join(f"{number} {name}" for name, number in tally.stored.items())
+    yield f"requests  {tally.requests} in {tally.seconds:.1f} s"
+    yield f"events    {tally.events}{f' ({stored})' if stored else ''}, {rate:.0f} a second"
+    yield f"answers   {answers}"
+    yield f"latency   median {tally.latency(0.5) * 1000:.3g} ms, p99 {tally.latency(0.99) * 1000:.3g} ms"
+
+
+def _whole(low: int, high: int = 10**9) -> Callable[[str], int]:
+    """The type of an option that is a whole number."""
+
+    def whole(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return whole
+
+
+def _number(high: float) -> Callable[[str], float]:
+    """The type of an option that is a number, not below 0."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {high:g}")
+        return value
+
+    return number
