@@ -10,10 +10,12 @@ import pytest
 from django.test import Client
 from django.utils.log import AdminEmailHandler
 
-from cmc_webhooks import dispatch, signals, store
+from cmc_webhooks import dispatch, store, testing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytest_plugins = ["cmc_webhooks.testing.plugin"]
 
 HOOK = "/cmc/webhook"
 API_KEY = "s3cret-value-for-tests"
@@ -107,13 +109,6 @@ class Mails(AdminEmailHandler):
         self.texts += [subject, message, html_message or ""]
 
 
-class Sent(list[tuple[str, Any, dict[str, Any]]]):
-    """Signals in the order they were sent: name, sender, arguments."""
-
-    def of(self, name: str) -> list[dict[str, Any]]:
-        return [arguments for each, _, arguments in self if each == name]
-
-
 @pytest.fixture(scope="session", autouse=True)
 def no_healing() -> None:
     """A test that runs a minute after the last sweep of its process is none in which a sweep is expected."""
@@ -138,16 +133,5 @@ def open_hook(settings: Any) -> Hook:
 @pytest.fixture
 def sent() -> Any:
     """The signals sent during the test."""
-    collected = Sent()
-
-    def on_event(sender: Any, **arguments: Any) -> None:
-        collected.append(("event_recorded", sender, arguments))
-
-    def on_change(sender: Any, **arguments: Any) -> None:
-        collected.append(("status_changed", sender, arguments))
-
-    signals.event_recorded.connect(on_event)
-    signals.status_changed.connect(on_change)
-    yield collected
-    signals.event_recorded.disconnect(on_event)
-    signals.status_changed.disconnect(on_change)
+    with testing.signals_sent() as collected:
+        yield collected

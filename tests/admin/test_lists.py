@@ -100,7 +100,7 @@ class TestWithoutTimeZones:
     @pytest.mark.parametrize("name", NAMES)
     def test_lists_and_pages_show_times_as_stored(self, browser, settings, monkeypatch, name):
         settings.USE_TZ = False
-        monkeypatch.setattr(factories, "START", factories.START.replace(tzinfo=None))
+        monkeypatch.setattr("cmc_webhooks.testing.factories.START", factories.START.replace(tzinfo=None))
         row = FACTORIES[name](number=0)
 
         for answer in (browser.open_list(name), browser.open_page(row)):
@@ -110,7 +110,8 @@ class TestWithoutTimeZones:
     @pytest.mark.parametrize("name", ["mail", "deliveryevent", "bounceevent", "notification"])
     def test_filters_know_today(self, browser, settings, monkeypatch, name):
         settings.USE_TZ = False
-        monkeypatch.setattr(factories, "START", datetime.now())  # noqa: DTZ005 - as Django does without zones
+        now = datetime.now()  # noqa: DTZ005 - as Django does without zones
+        monkeypatch.setattr("cmc_webhooks.testing.factories.START", now)
         row = FACTORIES[name]()
 
         assert browser.listed(name, since="today") == [row]

@@ -1,0 +1,69 @@
+"""How to test receivers: post to the webhook what CMC would, and look at what the project made of it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.test import TestCase
+
+from cmc_webhooks import signals, testing
+from cmc_webhooks.models import Mail
+from cmc_webhooks.testing import samples
+from cmc_webhooks.testing.factories import MailFactory
+from example_project.shop import receivers
+from example_project.shop.models import Order
+
+
+@pytest.fixture
+def order(db):
+    return Order.objects.create(number="CMC00123")
+
+
+class TestNoteMailStatus:
+    @pytest.mark.parametrize(
+        ("story", "status"),
+        [(samples.DELIVERED, "succeeded"), (samples.REFUSED, "bounced"), (samples.DEFERRED, "deferred")],
+        ids=["delivered", "refused", "deferred"],
+    )
+    def test_tells_the_order(self, cmc_webhook, order, story, status):
+        cmc_webhook.play(story, api_data="CMC00123")
+
+        order.refresh_from_db()
+        assert order.mail_status == status
+
+    def test_leaves_other_orders_alone(self, cmc_webhook, order):
+        cmc_webhook.post("deliveries", testing.delivery(api_data="CMC00999"))
+
+        order.refresh_from_db()
+        assert order.mail_status == ""
+
+    def test_does_not_let_a_late_retry_win(self, order):
+        mail = MailFactory(api_data="CMC00123")
+
+        receivers.note_mail_status(mail=mail, new="bounced", version=2)
+        receivers.note_mail_status(mail=mail, new="queued", version=1)
+
+        order.refresh_from_db()
+        assert order.mail_status == "bounced"
+
+
+class TestLogEvent:
+    def test_names_no_address(self, cmc_webhook, caplog):
+        with caplog.at_level(logging.INFO, receivers.__name__):
+            cmc_webhook.play(samples.REFUSED, recipient="taro@example.jp")
+
+        assert "BounceEvent" in caplog.text
+        assert "taro" not in caplog.text
+
+
+class SignalsTest(TestCase):
+    """The same with unittest, for `manage.py test`."""
+
+    def test_a_refused_mail_is_told_once(self):
+        with testing.signals_sent() as sent:
+            testing.Webhook().post("bounces", testing.bounce(), testing.bounce())
+
+        change = testing.assert_signal_sent(sent, signals.status_changed, sender=Mail, new="bounced")
+        assert change["mail"].bounce_class == "hard"
+        assert len(sent.of(signals.status_changed)) == 1
