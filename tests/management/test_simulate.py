@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,6 +11,8 @@ from django.urls import reverse
 from cmc_webhooks import models, posting, simulate
 from tests.sink import listening
 
+README = Path(__file__).parents[2] / "README.md"
+EXAMPLE = "http://127.0.0.1:8000/cmc/webhook"
 SECRET = "another-secret-for-tests"
 
 
@@ -164,6 +167,19 @@ class TestCmcSimulate:
 
         assert "no header takes" in str(error)
         assert "s3cret" not in str(error)
+
+
+class TestReadme:
+    def test_shows_commands_that_work(self, monkeypatch):
+        plans = []
+        monkeypatch.setattr(simulate, "posts", lambda plan, credentials: plans.append(plan) or [])
+        commands = re.findall(r"^python manage.py cmc_simulate (\S+)(.*)$", README.read_text(), re.MULTILINE)
+
+        with listening() as sink:
+            errors = [run(url.replace(EXAMPLE, sink.url), *rest.split())[1] for url, rest in commands]
+
+        assert errors == [None] * len(plans)
+        assert [plan.events for plan in plans] == [1000, 100_000]
 
 
 class TestTheWebhook:

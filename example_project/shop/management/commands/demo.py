@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import threading
 import urllib.parse
 import urllib.request
@@ -144,6 +145,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  order {order.number}: its mail has {order.mail_status}, says our receiver")
 
     def _wait(self, base: str, password: str) -> None:
+        hook = base + reverse("cmc_webhooks:webhook")
         refused = Mail.objects.for_address("no-user@example.jp").get()
         self.stdout.write(
             self.style.SUCCESS(
@@ -151,6 +153,7 @@ class Command(BaseCommand):
                 f"The overview: {base}{reverse('admin:cmc_webhooks_mail_overview')}\n"
                 f"The refused mail: {base}{reverse('admin:cmc_webhooks_mail_change', args=[refused.pk])}\n"
                 f"User: demo   Password: {password}\n"
+                f"More mails: {sys.executable} manage.py cmc_simulate {hook}\n"
                 "Ctrl+C stops the server."
             )
         )
