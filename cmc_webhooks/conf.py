@@ -34,6 +34,11 @@ DEFAULTS: Mapping[str, Any] = {
     "SUPPRESSION": {},
     "RAW_SQL": True,
     "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
+    "REST_USER": "",
+    "REST_KEY": "",
+    "REST_TIME_ZONE": None,
+    "REST_URL": "https://api.smtps.jp/transaction/v2",
+    "REST_COMPOSITIONS": (),
 }
 
 
@@ -134,6 +139,31 @@ class Settings:
     def api_permissions(self) -> tuple[str, ...]:
         """Dotted paths of the permission classes that every view of the API asks."""
         value = self.raw("API_PERMISSIONS")
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    @property
+    def rest_user(self) -> str:
+        """The API user that asks CMC's REST API; "" if there is none."""
+        return str(self.raw("REST_USER") or "")
+
+    @property
+    def rest_key(self) -> str:
+        return str(self.raw("REST_KEY") or "")
+
+    @property
+    def rest_time_zone(self) -> ZoneInfo:
+        """The zone chosen for the API user in CMC's console, by default the webhook's."""
+        return ZoneInfo(self.raw("REST_TIME_ZONE") or self.raw("TIME_ZONE"))
+
+    @property
+    def rest_url(self) -> str:
+        """What the addresses of CMC's REST API begin with."""
+        return str(self.raw("REST_URL"))
+
+    @property
+    def rest_compositions(self) -> tuple[str, ...]:
+        """Names of the server compositions that are fetched."""
+        value = self.raw("REST_COMPOSITIONS")
         return (value,) if isinstance(value, str) else tuple(value)
 
     def _secrets(self, name: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.models import BlockEvent, Mail
 
-__all__ = ["Receipt", "receive", "see_to_owed"]
+__all__ = ["Receipt", "receive", "see_to_owed", "take"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,15 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
         durable.Unavailable: the database did not take it; nothing was stored.
     """
     sent = wire.read(frame, event_types.RECORD_TYPES, app_settings.max_events)
+    return take(sent, received_at=received_at)
+
+
+def take(sent: wire.Notification, *, received_at: datetime | None = None) -> Receipt:
+    """The same for a notification that was read before.
+
+    Raises:
+        durable.Unavailable: the database did not take it; nothing was stored.
+    """
     ready = batch.Batch.of(sent, received_at or datetime.now(UTC))
     using = store.alias()
     try:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils.log import AdminEmailHandler
 
 from cmc_webhooks import dispatch, store, testing
+from tests import fake_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +136,15 @@ def sent() -> Any:
     """The signals sent during the test."""
     with testing.signals_sent() as collected:
         yield collected
+
+
+@pytest.fixture
+def rest_api(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A fake of CMC's REST API, which the settings name; its user and key are right."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    with fake_api.serving() as api:
+        settings.CMC_WEBHOOKS_REST_URL = api.url
+        settings.CMC_WEBHOOKS_REST_USER = fake_api.USER
+        settings.CMC_WEBHOOKS_REST_KEY = fake_api.KEY
+        settings.CMC_WEBHOOKS_REST_COMPOSITIONS = ["pro"]
+        yield api

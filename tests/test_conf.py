@@ -23,6 +23,8 @@ class TestSettings:
         assert (app_settings.max_body, app_settings.max_events) == (2 * 1024 * 1024, 1000)
         assert app_settings.store_subject is True
         assert app_settings.retention_of_events is None
+        assert (app_settings.rest_user, app_settings.rest_key, app_settings.rest_compositions) == ("", "", ())
+        assert app_settings.rest_url == "https://api.smtps.jp/transaction/v2"
 
     def test_are_read_each_time(self, settings):
         for number in (7, 8):
@@ -65,6 +67,14 @@ class TestSettings:
             ("RETENTION", {"events": 90}, "retention_of_events", 90),
             ("RETENTION", {"mails": 90, "events": 400}, "retention_of_events", 90),
             ("RETENTION", {"personal": 90}, "retention_of_events", None),
+            ("REST_USER", "api@example.com", "rest_user", "api@example.com"),
+            ("REST_USER", None, "rest_user", ""),
+            ("REST_KEY", "k", "rest_key", "k"),
+            ("REST_URL", "https://example.com", "rest_url", "https://example.com"),
+            ("REST_COMPOSITIONS", ["pro", "test"], "rest_compositions", ("pro", "test")),
+            ("REST_COMPOSITIONS", "pro", "rest_compositions", ("pro",)),
+            ("REST_TIME_ZONE", "UTC", "rest_time_zone", ZoneInfo("UTC")),
+            ("TIME_ZONE", "America/New_York", "rest_time_zone", ZoneInfo("America/New_York")),
         ],
     )
     def test_are_those_of_the_project(self, settings, name, value, attribute, read):

@@ -51,7 +51,7 @@ def _secrets() -> Iterator[Message]:
             )
     for name in SECRETS:
         value = app_settings.raw(name)
-        if not _is_list(value) or not all(isinstance(secret, str) and secret for secret in value):
+        if not is_list(value) or not all(isinstance(secret, str) and secret for secret in value):
             yield error(
                 "E002",
                 _("%s is not a list of texts, or one of them is empty.") % f"{PREFIX}{name}",
@@ -96,7 +96,7 @@ def _settings() -> Iterator[Message]:
                 % {"setting": f"{PREFIX}{name}", "number": least},
                 _("Write a number."),
             )
-    if not _is_zone(app_settings.raw("TIME_ZONE")):
+    if not is_zone(app_settings.raw("TIME_ZONE")):
         yield error(
             "E009",
             _("CMC_WEBHOOKS_TIME_ZONE is no time zone."),
@@ -166,7 +166,7 @@ def _networks() -> Iterator[Message]:
     networks = app_settings.raw("ALLOWED_NETWORKS")
     if networks is None:
         return
-    if not _is_list(networks) or not networks or not all(_is_network(network) for network in networks):
+    if not is_list(networks) or not networks or not all(_is_network(network) for network in networks):
         yield error(
             "E011",
             _("CMC_WEBHOOKS_ALLOWED_NETWORKS is not a list of networks."),
@@ -237,7 +237,7 @@ def _is_wake_up() -> bool:
         return False
 
 
-def _is_list(value: Any) -> bool:
+def is_list(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset)
 
 
@@ -253,7 +253,7 @@ def _is_network(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_zone(value: Any) -> bool:
+def is_zone(value: Any) -> bool:
     try:
         ZoneInfo(value)
     except (OSError, ValueError, TypeError, AttributeError, LookupError):

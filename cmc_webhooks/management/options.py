@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import contextmanager
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.utils import timezone
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.core.management import CommandParser
     from django.db.models import QuerySet
 
-__all__ = ["add_filters", "moment", "narrowed", "progress"]
+__all__ = ["add_filters", "day", "moment", "narrowed", "progress"]
 
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
@@ -40,6 +40,21 @@ def moment(text: str) -> datetime:
     if parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a date nor a date and time in ISO form")
     return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+
+
+def day(text: str) -> date:
+    """A date in ISO form.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        parsed = parse_date(text)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date in ISO form")
+    return parsed
 
 
 def add_filters(parser: CommandParser, *names: str) -> None:

@@ -7,7 +7,7 @@ https://smtps.jp/docs-en/apiv2/webhook/event.
 
 from __future__ import annotations
 
-from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields
+from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields, load
 from cmc_webhooks.wire.encoding import Encoded, encode
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
@@ -35,6 +35,7 @@ from cmc_webhooks.wire.records import (
     DeliveryRecord,
     MailRecord,
     Record,
+    moment,
     within_bmp,
 )
 from cmc_webhooks.wire.text import (
@@ -70,8 +71,10 @@ __all__ = [
     "frame_within_bmp",
     "key_at",
     "key_ms",
+    "load",
     "mail_key",
     "message_range",
+    "moment",
     "normalise_address",
     "read",
     "reject",

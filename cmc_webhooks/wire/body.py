@@ -96,7 +96,7 @@ def decode(body: bytes, content_type: str = "") -> Frame:
     if boundary := _boundary(start, content_type):
         return decode_fields(_multipart_fields(start, boundary, charset))
     if start[:1] in b'{["' or (_media_type(content_type) == "application/json" and b"=" not in start):
-        return _frame_of_json(_load(start.decode(charset, "replace"), "the body"))
+        return _frame_of_json(load(start.decode(charset, "replace"), "the body"))
     return decode_fields(_form_fields(start, charset))
 
 
@@ -123,7 +123,7 @@ def load_event(value: Any) -> Any:
     Raises:
         BadBody: the text is no JSON, or ambiguous.
     """
-    return _load(value.removeprefix("\ufeff"), "event") if isinstance(value, str) else value
+    return load(value.removeprefix("\ufeff"), "event") if isinstance(value, str) else value
 
 
 def _frame_of_json(document: Any) -> Frame:
@@ -134,7 +134,12 @@ def _frame_of_json(document: Any) -> Frame:
     return Frame(**{name: value for name, value in document.items() if name in _FRAME_FIELDS})
 
 
-def _load(text: str, place: str) -> Any:
+def load(text: str, place: str) -> Any:
+    """What a JSON text says, numbers as the text that was sent. `place` is what a message calls it.
+
+    Raises:
+        BadBody: it is no JSON, or not one that is read here.
+    """
     try:
         document = _json(text)
     except BadBody as error:

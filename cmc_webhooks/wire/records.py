@@ -67,7 +67,7 @@ class Record:
         else:
             item = as_text(item)
             values, extra = _split(item, cls.WIRE_NAMES, strict=cls.STRICT)
-        created = _created(values.get("created", ""))
+        created = moment(values.get("created", ""))
         key = keys.event_key(event_type, server_composition, values, extra, created)
         created_text = values.pop("created", "")
         if created_text and created is None:
@@ -267,7 +267,8 @@ def as_json(value: Any) -> str:
     return _dumps(as_text(value))
 
 
-def _created(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """The time that a `created` tells, naive unless it has an offset; None if it is no time that exists."""
     # the events of a notification share seconds; a long text must not stay in memory
     return _moment(text) if len(text) < _LONG else _moment.__wrapped__(text)
 
