@@ -165,7 +165,7 @@ def _with_time_in(here: ZoneInfo, item: Any, there: ZoneInfo) -> Any:
 
 
 def _differences(using: str, composition: str, day: date, told: Mapping[str, int]) -> list[Difference]:
-    """Where CMC's counts of a day and the stored deliveries differ; one statement."""
+    """Where CMC's counts of a day and the stored deliveries differ; two statements."""
     zone = app_settings.rest_time_zone
     start, end = (datetime.combine(each, time.min, zone) for each in (day, day + timedelta(days=1)))
     events = DeliveryEvent.objects.using(using).occurred_between(rows.stored(start), rows.stored(end))
