@@ -39,6 +39,8 @@ DEFAULTS: Mapping[str, Any] = {
     "REST_TIME_ZONE": None,
     "REST_URL": "https://api.smtps.jp/transaction/v2",
     "REST_COMPOSITIONS": (),
+    "HEALTH_TOKENS": (),
+    "MAX_SILENCE": None,
 }
 
 
@@ -165,6 +167,17 @@ class Settings:
         """Names of the server compositions that are fetched."""
         value = self.raw("REST_COMPOSITIONS")
         return (value,) if isinstance(value, str) else tuple(value)
+
+    @property
+    def health_tokens(self) -> tuple[str, ...]:
+        """Bearer tokens that open the health view and the metrics, and nothing else."""
+        return self._secrets("HEALTH_TOKENS")
+
+    @property
+    def max_silence(self) -> float | None:
+        """Seconds without a notification after which something is wrong; None: silence never is."""
+        value = self.raw("MAX_SILENCE")
+        return None if value is None else float(value)
 
     def _secrets(self, name: str) -> tuple[str, ...]:
         """A list of secrets; a single text is one too, so that it is never taken letter by letter."""

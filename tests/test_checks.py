@@ -44,6 +44,10 @@ class TestCheckSecrets:
             pytest.param({"BASIC_AUTH": [GOOD_SECRET]}, ["E003"], id="no colon"),
             pytest.param({"API_KEYS": ["short"]}, ["W004"], id="short"),
             pytest.param({"BEARER_TOKENS": ["ünusual-but-long-enough"]}, ["W004"], id="not ASCII"),
+            pytest.param({"HEALTH_TOKENS": [GOOD_SECRET]}, [], id="a good health token"),
+            pytest.param({"HEALTH_TOKENS": GOOD_SECRET}, ["E002"], id="text for a list of health tokens"),
+            pytest.param({"HEALTH_TOKENS": ["short"]}, ["W004"], id="a short health token"),
+            pytest.param({"API_KEYS": [], "HEALTH_TOKENS": [GOOD_SECRET]}, ["E001"], id="health alone"),
         ],
     )
     def test_names_each_mistake(self, values, expected):
@@ -95,6 +99,13 @@ class TestCheckSettings:
             ({"SUPPRESSION": 3}, ["E040"]),
             ({"SUPPRESSION": {"soft": 1, "window": 7, "expires": None}}, []),
             ({"RETENTION": {"events": 90, "personal": 400}}, []),
+            ({"MAX_SILENCE": "2h"}, ["E035"]),
+            ({"MAX_SILENCE": 0}, ["E035"]),
+            ({"MAX_SILENCE": True}, ["E035"]),
+            ({"MAX_SILENCE": float("inf")}, ["E035"]),
+            ({"MAX_SILENCE": float("nan")}, ["E035"]),
+            ({"MAX_SILENCE": 7200}, []),
+            ({"MAX_SILENCE": 0.5}, []),
         ],
         ids=str,
     )

@@ -25,6 +25,7 @@ class TestSettings:
         assert app_settings.retention_of_events is None
         assert (app_settings.rest_user, app_settings.rest_key, app_settings.rest_compositions) == ("", "", ())
         assert app_settings.rest_url == "https://api.smtps.jp/transaction/v2"
+        assert (app_settings.health_tokens, app_settings.max_silence) == ((), None)
 
     def test_are_read_each_time(self, settings):
         for number in (7, 8):
@@ -64,6 +65,9 @@ class TestSettings:
             ("DISPATCH", "tests.conftest.notification", "wake_up", notification),
             ("MAX_BODY", 1024, "max_body", 1024),
             ("STORE_SUBJECT", False, "store_subject", False),
+            ("HEALTH_TOKENS", ["t"], "health_tokens", ("t",)),
+            ("MAX_SILENCE", 7200, "max_silence", 7200.0),
+            ("MAX_SILENCE", None, "max_silence", None),
             ("RETENTION", {"events": 90}, "retention_of_events", 90),
             ("RETENTION", {"mails": 90, "events": 400}, "retention_of_events", 90),
             ("RETENTION", {"personal": 90}, "retention_of_events", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from django.apps import AppConfig
 
 SECRETS = ("API_KEYS", "BASIC_AUTH", "BEARER_TOKENS")
+OTHER_SECRETS = ("HEALTH_TOKENS",)
 SHORTEST_SECRET = 16
 SHORTEST_RETENTION_DAYS = 60
 RETENTION_KINDS = ("notifications", "rejected", "events", "mails", "personal")
@@ -49,7 +51,7 @@ def _secrets() -> Iterator[Message]:
                 _("Whoever finds the address of the webhook can write to the history."),
                 _("Configure a secret and remove CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED."),
             )
-    for name in SECRETS:
+    for name in SECRETS + OTHER_SECRETS:
         value = app_settings.raw(name)
         if not is_list(value) or not all(isinstance(secret, str) and secret for secret in value):
             yield error(
@@ -114,6 +116,12 @@ def _settings() -> Iterator[Message]:
     yield from _networks()
     yield from _retention()
     yield from _suppression()
+    if not _is_duration(app_settings.raw("MAX_SILENCE")):
+        yield error(
+            "E035",
+            _("CMC_WEBHOOKS_MAX_SILENCE is neither None nor a number of seconds over 0."),
+            _("Write the longest time in which your project sends no mail, such as 6 * 3600."),
+        )
 
 
 def _workers() -> Iterator[Message]:
@@ -243,6 +251,12 @@ def is_list(value: Any) -> bool:
 
 def _is_integer(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_duration(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_network(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from cmc_webhooks import health
 from cmc_webhooks.event_types import EVENT_TYPES
 from cmc_webhooks.rows import stored
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from django.core.management import CommandParser
     from django.db.models import QuerySet
 
-__all__ = ["add_filters", "day", "moment", "narrowed", "progress"]
+__all__ = ["add_filters", "day", "duration", "moment", "narrowed", "progress"]
 
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
@@ -55,6 +56,18 @@ def day(text: str) -> date:
     if parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no date in ISO form")
     return parsed
+
+
+def duration(text: str) -> float:
+    """The seconds of a duration such as 90s, 30m, 2h or 1d.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        return health.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_filters(parser: CommandParser, *names: str) -> None:

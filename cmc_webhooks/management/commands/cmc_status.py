@@ -7,6 +7,9 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 
 from cmc_webhooks import health, store
+from cmc_webhooks.conf import app_settings
+from cmc_webhooks.management import endings
+from cmc_webhooks.management import options as common
 
 
 class Command(BaseCommand):
@@ -17,14 +20,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-age",
             type=float,
-            default=900.0,
+            default=health.MAX_AGE,
             metavar="SECONDS",
             help="how long a signal may be owed before it is wrong; 900 by default",
         )
+        parser.add_argument(
+            "--fail-if-silent",
+            type=common.duration,
+            metavar="DURATION",
+            help="how long CMC may be silent before it is wrong: 90s, 30m, 2h, 1d; "
+            "CMC_WEBHOOKS_MAX_SILENCE by default",
+        )
 
-    def handle(self, *args: Any, max_age: float, **options: Any) -> None:
-        now = health.look(store.alias())
-        wrong = now.problems(max_age)
+    def handle(self, *args: Any, max_age: float, fail_if_silent: float | None, **options: Any) -> None:
+        with endings.told_shortly(lambda: "nothing is known of signals and notifications"):
+            now = health.look(store.alias())
+        silent = app_settings.max_silence if fail_if_silent is None else fail_if_silent
+        wrong = now.problems(max_age, silent)
         if options["json"]:
             self.stdout.write(json.dumps({**now.as_dict(), "problems": wrong}))
         else:
