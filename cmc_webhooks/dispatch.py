@@ -173,7 +173,11 @@ def _errors_of(call: calls.Call, connection: BaseDatabaseWrapper, *, was_idle: b
     errors = call.send()
     if was_idle and not durable.is_idle(connection):
         durable.abandon(connection)
-        logger.error("A receiver of %s left a transaction open: it is rolled back", call.signal)
+        logger.error(
+            "A receiver of %s left a transaction open: it is rolled back",
+            call.signal,
+            extra={"cmc_event": "transaction_left_open", "signal": call.signal},
+        )
         errors.append(TransactionManagementError(call.signal))
     return errors
 
@@ -187,9 +191,36 @@ def _singles(row: PendingSignal, failures: Sequence[Failure]) -> list[PendingSig
         single.last_error = error[:255]
         if row.attempts >= MAX_ATTEMPTS:
             single.state = PendingSignal.States.DEAD
-            logger.error("A signal is dead after %d attempts: %s", MAX_ATTEMPTS, single.last_error)
+        _note_failure(single)
         singles.append(single)
     return singles
+
+
+def _note_failure(single: PendingSignal) -> None:
+    signal = "".join(single.items[0][:1])
+    if single.state == PendingSignal.States.DEAD:
+        logger.error(
+            "A signal is dead after %d attempts: %s",
+            MAX_ATTEMPTS,
+            single.last_error,
+            extra={
+                "cmc_event": "signal_dead",
+                "signal": signal,
+                "attempts": single.attempts,
+                "error": single.last_error,
+            },
+        )
+    else:
+        logger.warning(
+            "A signal failed and is sent again: %s",
+            single.last_error,
+            extra={
+                "cmc_event": "signal_failed",
+                "signal": signal,
+                "attempts": single.attempts,
+                "error": single.last_error,
+            },
+        )
 
 
 def _row(items: list[list[Any]], born: int, available_at: int, sequence: int, attempts: int) -> PendingSignal:

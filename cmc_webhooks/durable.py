@@ -63,7 +63,11 @@ def run(using: str, work: Callable[[], Result]) -> Result:
             connection.close_if_unusable_or_obsolete()
             last = tries == TRIES or time.monotonic() >= deadline
             if (_may_pass(connection, error) or _is_strange(connection, error, tries)) and not last:
-                logger.info("The database gave way (%s), trying again", _described(error))
+                logger.info(
+                    "The database gave way (%s), trying again",
+                    _described(error),
+                    extra={"cmc_event": "database_retried", "error": _described(error), "tries": tries},
+                )
                 time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311 - spreads rivals
             elif _is_of_the_data(error):
                 raise Unstorable(_described(error)) from error

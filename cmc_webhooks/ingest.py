@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
-    from cmc_webhooks.models import BlockEvent, Mail
+    from cmc_webhooks.models import BlockEvent, Mail, Notification
 
 __all__ = ["Receipt", "receive", "see_to_owed", "take"]
 
@@ -34,11 +35,19 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """How many events of a notification were new, known already, and impossible to store."""
+    """How many events of a notification were new, known already, and impossible to store.
+
+    Beside these counts, which alone make two of them equal: the rows of the new events, of which no repr
+    shows anything, and the seconds from the frame to the last receiver that was called.
+    """
 
     new: int
     repeated: int
     rejected: int
+    event_type: str = field(default="", compare=False)
+    server_composition: str = field(default="", compare=False)
+    events: Sequence[MailEvent | BlockEvent] = field(default=(), compare=False, repr=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receipt:
@@ -51,6 +60,7 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
         wire.TooManyEvents: it has more events than `CMC_WEBHOOKS_MAX_EVENTS`.
         durable.Unavailable: the database did not take it; nothing was stored.
     """
+    started = time.perf_counter()
     sent = wire.read(frame, event_types.RECORD_TYPES, app_settings.max_events)
     return take(sent, received_at=received_at)
 
@@ -66,13 +76,48 @@ def take(sent: wire.Notification, *, received_at: datetime | None = None) -> Rec
     try:
         receipt = durable.run(using, partial(_store, using, ready))
     except durable.Unstorable as error:
-        logger.warning("The database refused an event (%s): looking for it", error)
+        logger.warning(
+            "The database refused an event (%s): looking for it",
+            error,
+            extra={"cmc_event": "event_unstorable", "error": str(error)},
+        )
         ready = _without_unstorable(using, ready)
         receipt = _store_for_good(using, ready)
-    for rejection in ready.sent.rejections:
-        logger.warning("Rejected: %s", rejection.error)
+    receipt = replace(receipt, seconds=time.perf_counter() - started)
+    _tell(receipt, ready.sent.rejections)
     _heal(using)
     return receipt
+
+
+def _tell(receipt: Receipt, rejections: Iterable[wire.Rejection]) -> None:
+    for rejection in rejections:
+        logger.warning(
+            "Rejected: %s",
+            rejection.error,
+            extra={
+                "cmc_event": "event_rejected",
+                "event_type": receipt.event_type,
+                "server_composition": receipt.server_composition,
+                "error": rejection.error,
+            },
+        )
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    logger.info(
+        "Stored: %d new, %d repeated, %d rejected",
+        receipt.new,
+        receipt.repeated,
+        receipt.rejected,
+        extra={
+            "cmc_event": "notification_stored",
+            "event_type": receipt.event_type,
+            "server_composition": receipt.server_composition,
+            "new": receipt.new,
+            "repeated": receipt.repeated,
+            "rejected": receipt.rejected,
+            "seconds": receipt.seconds,
+        },
+    )
 
 
 def _store(using: str, ready: batch.Batch) -> Receipt:
@@ -106,7 +151,7 @@ def _count_repeat(using: str, ready: batch.Batch) -> Receipt:
     """Nothing is new: no transaction, no lock, one row that says so."""
     notification = ready.notification(new=0)
     store.insert_plainly(using, [notification])
-    return Receipt(0, notification.repeated, 0)
+    return _receipt(notification, ())
 
 
 def _record(
@@ -124,7 +169,11 @@ def _record(
         _owe_signals(using, _calls(events, old_statuses))
     store.reject(using, ready.rejected_events())
     way.write(using, notification, events, changed, counts.parts(moves, datetime.now(UTC)))
-    return Receipt(notification.new, notification.repeated, notification.rejected)
+    return _receipt(notification, events)
+
+
+def _receipt(row: Notification, events: Sequence[MailEvent | BlockEvent]) -> Receipt:
+    return Receipt(row.new, row.repeated, row.rejected, row.event_type, row.server_composition, events)
 
 
 def _merge(
@@ -199,7 +248,7 @@ def see_to_owed(using: str) -> None:
         else:
             upkeep.run(using, seconds=dispatch.BUDGET_SECONDS)
     except Exception:  # what was asked for is stored: whatever fails here must not be the answer to it
-        logger.exception("What is owed could not be looked at")
+        logger.exception("What is owed could not be looked at", extra={"cmc_event": "upkeep_failed"})
 
 
 def _store_for_good(using: str, ready: batch.Batch) -> Receipt:

@@ -30,5 +30,5 @@ def run(
         try:
             statistics.roll_up(using, seconds=seconds)
         except durable.Unstorable:
-            logger.exception("The counts could not be rolled up")
+            logger.exception("The counts could not be rolled up", extra={"cmc_event": "counts_failed"})
     return swept

@@ -26,7 +26,11 @@ def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
         return
     still_open = RejectedEvent._default_manager.using(using).filter(resolved_at=None)
     if still_open[: MAX_OPEN_REJECTIONS + 1].count() >= MAX_OPEN_REJECTIONS:
-        logger.warning("%d rejected events are open: no more are kept", MAX_OPEN_REJECTIONS)
+        logger.warning(
+            "%d rejected events are open: no more are kept",
+            MAX_OPEN_REJECTIONS,
+            extra={"cmc_event": "rejections_full", "dropped": len(ordered)},
+        )
         return
     upsert(using, ordered, [_SAME])
 
