@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -13,3 +15,5 @@ class CmcWebhooksConfig(AppConfig):
         from cmc_webhooks import checks
 
         checks.register()
+        if find_spec("prometheus_client"):
+            from cmc_webhooks import metrics  # noqa: F401 - it registers itself with the client

@@ -14,7 +14,14 @@ from cmc_webhooks.conf import app_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Refused", "Unauthorized", "check_address", "check_api_key", "check_authorization"]
+__all__ = [
+    "Refused",
+    "Unauthorized",
+    "check_address",
+    "check_api_key",
+    "check_authorization",
+    "holds_health_token",
+]
 
 
 _MAPPED_PREFIX = 96  # ::ffff:0:0/96 holds IPv4 (RFC 4291, section 2.5.5.2)
@@ -65,7 +72,7 @@ def check_authorization(header: str) -> None:
     scheme, _, credentials = header.strip().partition(" ")
     if scheme.lower() == "basic" and _matches(_base64(credentials), basic):
         return
-    if scheme.lower() == "bearer" and _matches(_header_bytes(credentials.strip()), bearer):
+    if _holds_token(header, bearer):
         return
     if basic:
         raise Unauthorized("BASIC credentials are missing or wrong")
@@ -81,6 +88,16 @@ def check_api_key(presented: Any) -> None:
     keys = app_settings.api_keys
     if keys and not (isinstance(presented, str) and _matches(_bytes(presented), keys)):
         raise Refused("api_key is missing or wrong")
+
+
+def holds_health_token(header: str) -> bool:
+    """Whether an Authorization header holds one of the Bearer tokens of `HEALTH_TOKENS`."""
+    return _holds_token(header, app_settings.health_tokens)
+
+
+def _holds_token(header: str, tokens: Iterable[Any]) -> bool:
+    scheme, _, token = header.strip().partition(" ")
+    return scheme.lower() == "bearer" and _matches(_header_bytes(token.strip()), tokens)
 
 
 def _matches(presented: bytes, secrets: Iterable[Any]) -> bool:

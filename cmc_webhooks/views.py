@@ -7,6 +7,7 @@ this module and no field that was posted.
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -22,6 +23,10 @@ from cmc_webhooks.conf import app_settings
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+HAS_METRICS = find_spec("prometheus_client") is not None  # the extra `metrics`
+if HAS_METRICS:
+    from cmc_webhooks import metrics
 
 __all__ = ["webhook"]
 
@@ -84,8 +89,10 @@ def webhook(request: HttpRequest) -> HttpResponse:
     except tuple(_ANSWERS) as error:
         return _refusal(error)
     except Exception:
-        logger.exception("The notification could not be handled")
+        logger.exception("The notification could not be handled", extra={"cmc_event": "webhook_failed"})
         return _answer(503, "not stored, please send it again")
+    if HAS_METRICS:
+        metrics.count(receipt)
     return JsonResponse({"new": receipt.new, "repeated": receipt.repeated, "rejected": receipt.rejected})
 
 
@@ -130,11 +137,18 @@ def _check_size(length: str | int | None) -> None:
 
 def _refusal(error: Exception) -> HttpResponse:
     status = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
-    logger.warning("Refused with %d: %s", status, error)
+    logger.warning(
+        "Refused with %d: %s",
+        status,
+        error,
+        extra={"cmc_event": "notification_refused", "code": status, "error": str(error)},
+    )
     return _answer(status, "the database does not take it now" if status == 503 else str(error))
 
 
 def _answer(status: int, text: str) -> HttpResponse:
+    if HAS_METRICS:
+        metrics.count_refusal(status)
     return HttpResponse(
         f"{text}\n", status=status, content_type="text/plain; charset=utf-8", headers=_HEADERS.get(status)
     )

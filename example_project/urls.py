@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("cmc/webhook", include("cmc_webhooks.urls")),
+    path("cmc/health", include("cmc_webhooks.health_urls")),
 ]
 
 if apps.is_installed("rest_framework"):

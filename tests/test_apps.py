@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ POST = """
     event = DeliveryEvent.objects.get()
     print(event.occurred_at, Mail.objects.get().status, end="")
 """
+WATCHED_URLS = """
+from django.urls import include, path
+urlpatterns = [
+    path("cmc/webhook", include("cmc_webhooks.urls")),
+    path("cmc/health", include("cmc_webhooks.health_urls")),
+]
+"""
+WATCH = """
+    print()
+    from django.urls import reverse
+    for name in ("health", "metrics"):
+        address = reverse("cmc_webhooks_health:" + name)
+        answer = Client().get(address, headers={"Authorization": "Bearer a-token-for-this-test"})
+        print(address, answer.status_code)
+    print("cmc_webhooks.metrics" in sys.modules)
+"""
 STORED = ['200 {"new": 1, "repeated": 0, "rejected": 0}', '200 {"new": 0, "repeated": 1, "rejected": 0}']
 
 
@@ -79,6 +96,29 @@ class TestApp:
         )
 
         assert printed.splitlines()[1:] == [*STORED, "2023-01-25 05:03:06+00:00 queued"]
+
+    @pytest.mark.parametrize(
+        ("missing", "code"),
+        [
+            pytest.param(["prometheus_client", "health_check"], 404, id="without the client of Prometheus"),
+            pytest.param([], 200 if find_spec("prometheus_client") else 404, id="with what there is"),
+        ],
+    )
+    def test_is_watched_without_users(self, project, tmp_path, missing, code):
+        (tmp_path / "watched_urls.py").write_text(WATCHED_URLS)
+
+        printed = project(
+            POST + WATCH,
+            missing=missing,
+            ROOT_URLCONF="watched_urls",
+            CMC_WEBHOOKS_HEALTH_TOKENS=["a-token-for-this-test"],
+        )
+
+        assert printed.splitlines()[-3:] == [
+            "/cmc/health 200",
+            f"/cmc/health/metrics {code}",
+            str(code == 200),
+        ]
 
     def test_works_with_use_tz_off(self, project):
         printed = project(POST, USE_TZ=False, TIME_ZONE="America/New_York")

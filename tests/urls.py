@@ -7,6 +7,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("cmc/webhook", include("cmc_webhooks.urls")),
+    path("cmc/health", include("cmc_webhooks.health_urls")),
     path("admin/", admin.site.urls),
 ]
 
