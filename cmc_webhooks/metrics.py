@@ -14,7 +14,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -35,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 Arguments = ParamSpec("Arguments")
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # what `generate_latest` makes in any version
 OTHER = "other"
 STATUSES = frozenset(DeliveryStatus.values)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
