@@ -29,8 +29,12 @@ logger = logging.getLogger(__name__)
 
 MANY = 10
 """Events of which it is asked first whether they are known; of fewer, locks cost less than the question."""
-TRIES = 3
-"""How often a batch may meet rivals that are quicker, before it takes the way that waits for them."""
+TRIES = 20
+"""How often a batch may meet rivals that are quicker, before it takes the way that waits for them.
+
+Each time some of its rows are there that were not before, so it ends soon. That way locks in another order:
+beside it, PostgreSQL found dozens of deadlocks in 20,000 events that were shuffled between two workers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Receipt:
     """How many events of a notification were new, known already, and impossible to store.
 
     Beside these counts, which alone make two of them equal: the rows of the new events, of which no repr
-    shows anything, and the seconds from the frame to the last receiver that was called.
+    shows anything, and the seconds that storing and telling took.
     """
 
     new: int
@@ -60,7 +64,6 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
         wire.TooManyEvents: it has more events than `CMC_WEBHOOKS_MAX_EVENTS`.
         durable.Unavailable: the database did not take it; nothing was stored.
     """
-    started = time.perf_counter()
     sent = wire.read(frame, event_types.RECORD_TYPES, app_settings.max_events)
     return take(sent, received_at=received_at)
 
@@ -71,6 +74,7 @@ def take(sent: wire.Notification, *, received_at: datetime | None = None) -> Rec
     Raises:
         durable.Unavailable: the database did not take it; nothing was stored.
     """
+    started = time.perf_counter()
     ready = batch.Batch.of(sent, received_at or datetime.now(UTC))
     using = store.alias()
     try:

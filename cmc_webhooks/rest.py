@@ -127,7 +127,12 @@ class Client:
                     return self._read(action, status, text)
                 fault = f"HTTP {status}"
             if tries < TRIES:
-                logger.info("%s: CMC's API gave way (%s), trying again", action, fault)
+                logger.info(
+                    "%s: CMC's API gave way (%s), trying again",
+                    action,
+                    fault,
+                    extra={"cmc_event": "api_retried", "action": action, "error": fault, "tries": tries},
+                )
                 self._pause(min(pause if wait is None else wait, LONGEST_PAUSE))
                 pause *= 2
         raise Unreachable(f"{action}: {fault}, {TRIES} times")
