@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from cmc_webhooks import erasure, store
+from cmc_webhooks.management import endings, options
+
+
+class Command(BaseCommand):
+    help = (
+        "Erase the personal data of a person. Rows, statuses and counts stay; repeats bring nothing back."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("address", help="in any spelling")
+        parser.add_argument(
+            "--no-input", action="store_false", dest="ask", help="do not ask before it is erased"
+        )
+
+    def handle(self, *args: Any, address: str, ask: bool, **chosen: Any) -> None:
+        if not erasure.is_address(address):
+            raise CommandError("this is no address", returncode=2)
+        if ask and input("This cannot be undone. Erase? [y/N] ").strip().lower() not in ("y", "yes"):
+            self.stdout.write("nothing was erased")
+            return
+        done = 0
+
+        def note(number: int) -> None:
+            nonlocal done
+            done += number
+            progress(number)
+
+        with (
+            endings.told_shortly(lambda: f"{done} rows are blank; run it again for the others"),
+            options.progress(None, "row") as progress,
+        ):
+            erased = erasure.erase(store.alias(), address, progress=note)
+        self.stdout.write(
+            f"{erased.mails} mails, {erased.blocks} blocks and {erased.rejected} rejected events are blank,"
+            f" and so are texts of {erased.others} other rows"
+        )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.apps import apps
+from django.utils import timezone
+
+from cmc_webhooks import erasure, ingest, models, suppression, wire
+from tests import factories
+from tests.conftest import bounce, delivery, notification
+
+USING = "default"
+ADDRESS = "hanako@example.jp"
+SPELLINGS = ("hanako@example.jp", "hanako=example.jp", "HANAKO", "花子への件名", "花子への返事")
+
+pytestmark = pytest.mark.django_db
+
+
+def receive(event_type, *events):
+    return ingest.receive(wire.decode(notification(event_type, *events)))
+
+
+HISTORY = [
+    (
+        "deliveries",
+        delivery(
+            "<a@x>",
+            to="Hanako <HANAKO@example.jp>",
+            subject="花子への件名",
+            returnPath="bounce+hanako=example.jp@x.jp",
+            reason="花子への返事",
+            more="hanako@example.jp",
+        ),
+        delivery("<b@x>", to="taro@example.jp", reason="forwarded to <Hanako@Example.jp>", cc=ADDRESS, n="1"),
+        delivery("<c@x>", to=["hanako@example.jp"]),
+        delivery("<d@x>", to=["\u0068anako@example.jp", {"花子への件名": 1}]),
+        delivery("<e@x>", to=["other@example.jp"]),
+    ),
+    ("bounces", bounce("<a@x>", to="hanako@example.jp", reason="no hanako@example.jp here")),
+    ("blocks", {"email": "Hanako@example.jp", "status": "2"}),
+    ("unheard-of", {"x": {"y": "to hanako@example.jp"}}),
+]
+
+
+@pytest.fixture
+def history():
+    for event_type, *events in HISTORY:
+        receive(event_type, *events)
+    suppression.block(ADDRESS, note="hanako@example.jp called")
+
+
+def everything():
+    """All that is stored, as one text in which nothing is escaped."""
+    tables = [
+        list(model._default_manager.order_by("pk").values())
+        for model in apps.get_app_config("cmc_webhooks").get_models()
+    ]
+    return json.dumps(tables, default=str, ensure_ascii=False)
+
+
+def counts():
+    return list(models.MailCount.objects.order_by("pk").values_list("pk", "number"))
+
+
+class TestErase:
+    def test_leaves_nothing_of_the_person_in_any_table(self, history):
+        assert "hanako@example.jp" in everything()
+        before = counts()
+
+        erased = erasure.erase(USING, "Hanako <HANAKO@Example.jp>")
+
+        assert erased == erasure.Erased(mails=1, blocks=1, rejected=3, others=2)  # a mail and its event
+        assert [spelling for spelling in SPELLINGS if spelling.lower() in everything().lower()] == []
+        assert counts() == before
+
+    def test_leaves_others_whole_but_for_the_texts_that_name_the_person(self, history):
+        erasure.erase(USING, ADDRESS)
+
+        mail = models.Mail.objects.get(message_id="<b@x>")
+        [event] = mail.delivery_events.all()
+        assert (mail.address, mail.subject) == ("taro@example.jp", "メールマガジンのテスト")
+        assert (mail.reason, event.reason, event.extra) == ("", "", {"n": "1"})
+        assert models.RejectedEvent.objects.exclude(raw="").get().raw.count("other@example.jp") == 1
+
+    def test_is_not_undone_when_all_is_told_again(self, history):
+        erasure.erase(USING, ADDRESS)
+
+        receipts = [receive(event_type, *events) for event_type, *events in HISTORY]
+
+        assert sum(receipt.new for receipt in receipts) == 0
+        assert [spelling for spelling in SPELLINGS if spelling.lower() in everything().lower()] == []
+
+    def test_keeps_what_was_suppressed_suppressed(self):
+        factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
+        until = suppression.look_up(ADDRESS).verdict.until
+
+        erasure.erase(USING, ADDRESS)
+
+        verdict = suppression.look_up(ADDRESS).verdict
+        assert (verdict.may_send, verdict.until) == (False, until)
+        assert ADDRESS not in everything()
+
+    def test_lets_be_sent_to_what_was_not_suppressed(self):
+        factories.MailFactory(recipient=ADDRESS)
+
+        erasure.erase(USING, ADDRESS)
+
+        assert suppression.may_send(ADDRESS)
+
+    def test_does_nothing_the_second_time(self, history):
+        erasure.erase(USING, ADDRESS)
+
+        again = erasure.erase(USING, ADDRESS)
+
+        assert (again.mails, again.rejected, again.others) == (0, 0, 0)
+
+    @pytest.mark.parametrize("text", ["", "@", "a@", "@x.jp", "hanako", "example.jp"])
+    def test_refuses_what_is_no_address(self, text):
+        with pytest.raises(ValueError, match="no address"):
+            erasure.erase(USING, text)
+
+    def test_blanks_a_rejected_event_that_was_cut_and_names_that_stand_twice(self):
+        for raw in ('{"to": "hanako@example.jp', '{"to": "hanako@example.jp", "to": "b"}'):
+            factories.RejectedEventFactory(raw=raw)
+
+        assert erasure.erase(USING, ADDRESS).rejected == 2
