@@ -87,7 +87,10 @@ class Batch:
 
     def rejected_events(self) -> list[RejectedEvent]:
         """The rows of what could not be read."""
-        return [rows.rejected_event(self.sent, rejection, self.times) for rejection in self.sent.rejections]
+        rejections = self.sent.rejections
+        if not app_settings.store_subject:
+            rejections = tuple(map(wire.without_subject, rejections))
+        return [rows.rejected_event(self.sent, rejection, self.times) for rejection in rejections]
 
     def about(self, sent: wire.Notification) -> Self:
         """This batch of another notification with the same records."""

@@ -158,6 +158,20 @@ class TestReceive:
         assert models.Mail.objects.get().subject == ""
         assert [event.extra for event in models.DeliveryEvent.objects.all()] == [{}, {}]
 
+    def test_keeps_no_subject_of_what_it_rejects_where_the_project_wants_none(self, settings):
+        settings.CMC_WEBHOOKS_STORE_SUBJECT = False
+        long = "x" * wire.notification.MAX_RAW_BYTES
+        odd = [delivery(to=["a"]), delivery(to=[{"subject": "メール"}]), delivery(to=["a"], more=long)]
+
+        for _ in range(2):
+            receive("deliveries", *odd)
+        receive("strange", delivery())
+
+        rejected = models.RejectedEvent.objects.all()
+        assert len(rejected) == 4
+        assert not any("メール" in event.raw or "subject" in event.raw for event in rejected)
+        assert sum('"messageId": "<m1@example.com>"' in event.raw for event in rejected) == 3
+
     def test_stores_no_text_of_an_erased_mail(self):
         receive("deliveries", delivery(subject=""))
         models.Mail.objects.update(erased_at=NOW, recipient="", header_from="")

@@ -28,6 +28,7 @@ from cmc_webhooks.wire.notification import (
     frame_within_bmp,
     read,
     reject,
+    without_subject,
 )
 from cmc_webhooks.wire.records import (
     BlockRecord,
@@ -81,4 +82,5 @@ __all__ = [
     "rejection_key",
     "time_key",
     "within_bmp",
+    "without_subject",
 ]

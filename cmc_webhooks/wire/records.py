@@ -256,14 +256,18 @@ def as_text(value: Any) -> Any:
     return value if value is None else str(value)
 
 
-def as_json(value: Any) -> str:
-    """`value` as JSON text, cleaned and without API keys; a name that stood twice stands there twice."""
+def as_json(value: Any, without: frozenset[str] = frozenset({"api_key"})) -> str:
+    """`value` as JSON text, cleaned, without what has these names; a name that stood twice stands there twice."""
     if isinstance(value, dict):
         pairs = value.pairs if isinstance(value, body.Ambiguous) else value.items()
-        members = [f"{_dumps(clean(name))}: {as_json(inner)}" for name, inner in pairs if name != "api_key"]
+        members = [
+            f"{_dumps(clean(name))}: {as_json(inner, without)}"
+            for name, inner in pairs
+            if name not in without
+        ]
         return f"{{{', '.join(members)}}}"
     if isinstance(value, list):
-        return f"[{', '.join(as_json(inner) for inner in value)}]"
+        return f"[{', '.join(as_json(inner, without) for inner in value)}]"
     return _dumps(as_text(value))
 
 

@@ -9,9 +9,7 @@ from cmc_webhooks.management import endings, options
 
 
 class Command(BaseCommand):
-    help = (
-        "Erase the personal data of a person. Rows, statuses and counts stay; repeats bring nothing back."
-    )
+    help = "Erase the personal data of a person. Rows, statuses and counts stay; repeats bring nothing back."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("address", help="in any spelling")
