@@ -257,7 +257,7 @@ def as_text(value: Any) -> Any:
 
 
 def as_json(value: Any, without: frozenset[str] = frozenset({"api_key"})) -> str:
-    """`value` as JSON text, cleaned, without what has these names; a name that stood twice stands there twice."""
+    """`value` as clean JSON text without what has these names; one that stood twice stands there twice."""
     if isinstance(value, dict):
         pairs = value.pairs if isinstance(value, body.Ambiguous) else value.items()
         members = [
