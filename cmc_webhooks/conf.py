@@ -39,6 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "REST_TIME_ZONE": None,
     "REST_URL": "https://api.smtps.jp/transaction/v2",
     "REST_COMPOSITIONS": (),
+    "RELATED_OBJECT": None,
     "HEALTH_TOKENS": (),
     "MAX_SILENCE": None,
 }
@@ -167,6 +168,16 @@ class Settings:
         """Names of the server compositions that are fetched."""
         value = self.raw("REST_COMPOSITIONS")
         return (value,) if isinstance(value, str) else tuple(value)
+
+    @property
+    def related_object(self) -> Callable[[str], Any] | None:
+        """What finds the project's own object for an API data value; None: there is nothing that does.
+
+        Raises:
+            ImportError: there is none at the dotted path.
+        """
+        path = self.raw("RELATED_OBJECT")
+        return None if path is None else import_string(str(path))
 
     @property
     def health_tokens(self) -> tuple[str, ...]:

@@ -165,6 +165,7 @@ class MailAdmin(ExportingAdmin):
         history = {
             "zone": timezone.get_current_timezone_name(),
             "summary": timeline.summary(mail),
+            "related": timeline.related(mail, links),
             "timeline": timeline.entries(mail, links),
             "same_message": timeline.same_message(mail, links, listed),
             "same_address": timeline.same_address(mail, links, listed),

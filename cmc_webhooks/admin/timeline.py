@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from cmc_webhooks import history
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.contrib.admin import AdminSite
-    from django.db.models import Model
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
     from cmc_webhooks.models import Mail
 
+logger = logging.getLogger(__name__)
 
 OTHERS = 10
 """Other mails that a mail's page shows of each kind."""
@@ -99,6 +101,16 @@ def summary(mail: Mail) -> Summary:
         advice=words.advice(mail.bounce_class),
         code=mail.bounce_code,
     )
+
+
+def related(mail: Mail, links: Links) -> list[SafeString]:
+    """A link to the project's own object that the mail is about; none if that cannot be found."""
+    try:
+        found = mail.related_object
+    except Exception:  # the project's code: history is shown whatever it does
+        logger.exception("RELATED_OBJECT raised", extra={"cmc_event": "related_failed"})
+        return []
+    return links.to(type(found), found.pk, str(found)) if isinstance(found, Model) else []
 
 
 def entries(mail: Mail, links: Links) -> list[Entry]:

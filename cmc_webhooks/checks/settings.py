@@ -106,11 +106,17 @@ def _settings() -> Iterator[Message]:
         )
     if app_settings.raw("DISPATCH") == "deferred":
         yield from _workers()
-    elif not _is_wake_up():
+    elif not _is_callable("wake_up"):
         yield error(
             "E010",
             _('CMC_WEBHOOKS_DISPATCH is neither "inline" nor "deferred" nor the dotted path of a callable.'),
             _("Inline: the request sends the signals after its commit. Otherwise a worker does."),
+        )
+    if not _is_callable("related_object"):
+        yield error(
+            "E041",
+            _("CMC_WEBHOOKS_RELATED_OBJECT is not the dotted path of a callable."),
+            _("Name a function that takes an API data value and returns an object of yours, or None."),
         )
     yield from _api()
     yield from _networks()
@@ -238,9 +244,11 @@ def check_address(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     ]
 
 
-def _is_wake_up() -> bool:
+def _is_callable(name: str) -> bool:
+    """Whether a setting that is a dotted path leads to something that can be called, or is not set."""
     try:
-        return app_settings.wake_up is None or callable(app_settings.wake_up)
+        found = getattr(app_settings, name)
+        return found is None or callable(found)
     except ImportError:
         return False
 

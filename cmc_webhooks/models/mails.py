@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from cmc_webhooks.conf import app_settings
 from cmc_webhooks.querysets import ADDRESS_LENGTH, NAME_LENGTH, MailQuerySet
 from cmc_webhooks.status import State, bounce_class, merge
 
@@ -98,6 +99,15 @@ class Mail(models.Model):
         if after.status != self.status:
             self.previous_status, self.status = self.status, after.status
             self.version += 1
+
+    @property
+    def related_object(self) -> Any:
+        """The project's own object that this mail is about, found by its `api_data`; None if there is none.
+
+        `CMC_WEBHOOKS_RELATED_OBJECT` names the function that finds it. What that raises is raised here.
+        """
+        find = app_settings.related_object
+        return find(self.api_data) if find and self.api_data else None
 
     @property
     def bounce_class(self) -> str:
