@@ -40,6 +40,8 @@ DEFAULTS: Mapping[str, Any] = {
     "REST_URL": "https://api.smtps.jp/transaction/v2",
     "REST_COMPOSITIONS": (),
     "RELATED_OBJECT": None,
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+    "DROP_SUPPRESSED": True,
     "HEALTH_TOKENS": (),
     "MAX_SILENCE": None,
 }
@@ -178,6 +180,20 @@ class Settings:
         """
         path = self.raw("RELATED_OBJECT")
         return None if path is None else import_string(str(path))
+
+    @property
+    def email_backend(self) -> Callable[..., Any]:
+        """The backend behind `email.SuppressingBackend`.
+
+        Raises:
+            ImportError: there is none at the dotted path.
+        """
+        return import_string(str(self.raw("EMAIL_BACKEND")))  # type: ignore[no-any-return]
+
+    @property
+    def drop_suppressed(self) -> bool:
+        """Whether suppressed recipients are left out, not only told of."""
+        return self.raw("DROP_SUPPRESSED") is not False
 
     @property
     def health_tokens(self) -> tuple[str, ...]:

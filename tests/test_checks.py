@@ -95,6 +95,8 @@ class TestCheckSettings:
             ({"RETENTION": {"events": 30}}, ["W014"]),
             ({"SUPPRESSION": {"hard": 1}}, ["E040"]),
             ({"RELATED_OBJECT": "tests.nothing"}, ["E041"]),
+            ({"EMAIL_BACKEND": "tests.nothing"}, ["E042"]),
+            ({"DROP_SUPPRESSED": "no"}, ["E007"]),
             ({"RELATED_OBJECT": "tests.factories.START"}, ["E041"]),
             ({"RELATED_OBJECT": "tests.conftest.delivery"}, []),
             ({"SUPPRESSION": {"soft": 0}}, ["E040"]),

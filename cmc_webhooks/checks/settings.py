@@ -85,7 +85,7 @@ def _settings() -> Iterator[Message]:
     for name in dir(settings):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in DEFAULTS:
             yield error("E006", _("There is no setting %s.") % name, _("See the README's table of settings."))
-    for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT", "RAW_SQL"):
+    for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT", "RAW_SQL", "DROP_SUPPRESSED"):
         if not isinstance(app_settings.raw(name), bool):
             yield error(
                 "E007", _("%s is neither True nor False.") % f"{PREFIX}{name}", _("Write one of them.")
@@ -117,6 +117,12 @@ def _settings() -> Iterator[Message]:
             "E041",
             _("CMC_WEBHOOKS_RELATED_OBJECT is not the dotted path of a callable."),
             _("Name a function that takes an API data value and returns an object of yours, or None."),
+        )
+    if not _is_callable("email_backend"):
+        yield error(
+            "E042",
+            _("CMC_WEBHOOKS_EMAIL_BACKEND is not the dotted path of an e-mail backend."),
+            _("Name the backend that sent your mails before, such as Django's SMTP backend."),
         )
     yield from _api()
     yield from _networks()
