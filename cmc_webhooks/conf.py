@@ -183,7 +183,7 @@ class Settings:
 
     @property
     def email_backend(self) -> Callable[..., Any]:
-        """The backend behind `email.SuppressingBackend`.
+        """The backend behind `email_backend.SuppressingBackend`.
 
         Raises:
             ImportError: there is none at the dotted path.

@@ -25,7 +25,7 @@ see `status`) and `version` (integer, +1 with each change of this mail: the grea
 """
 
 recipients_suppressed = Signal()
-"""A mail is about to be sent by `email.SuppressingBackend`, some of whose recipients are suppressed.
+"""A mail is about to be sent by `email_backend.SuppressingBackend`, some of whose recipients are suppressed.
 
 Sent at once, with `sender` (the backend's class), `message` (as the project made it) and `verdicts` (of each
 suppressed recipient, by its spelling in the message).

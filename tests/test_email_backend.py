@@ -7,11 +7,11 @@ from django.core.mail import EmailMessage, send_mail
 from django.db import OperationalError
 from django.utils.module_loading import import_string
 
-from cmc_webhooks import email, signals, suppression
+from cmc_webhooks import email_backend, signals, suppression
 
 pytestmark = pytest.mark.django_db
 
-PATH = "cmc_webhooks.email.SuppressingBackend"
+PATH = "cmc_webhooks.email_backend.SuppressingBackend"
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 
 
@@ -68,7 +68,7 @@ class TestSendMessages:
         messages = [EmailMessage("s", "t", to=[f"{number}@x.jp", "no@x.jp"]) for number in range(20)]
 
         with django_assert_num_queries(1):
-            sent = email.SuppressingBackend().send_messages(messages)
+            sent = email_backend.SuppressingBackend().send_messages(messages)
 
         assert sent == 20
         assert {len(message.to) for message in mail.outbox} == {1}
@@ -99,7 +99,7 @@ class TestBackend:
         monkeypatch.setattr(behind, "open", lambda self: calls.append("open"))
         monkeypatch.setattr(behind, "close", lambda self: calls.append("close"))
 
-        with email.SuppressingBackend():
+        with email_backend.SuppressingBackend():
             calls.append("in")
 
         assert calls == ["open", "in", "close"]
