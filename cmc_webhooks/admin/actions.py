@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cmc_webhooks import durable, ingest, redeliver, retry, store
+from cmc_webhooks import durable, erasure, ingest, redeliver, retry, store
 from cmc_webhooks.models import RejectedEvent
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LIMIT = 500
 """Rows of one action. The page that asks holds a field for each, and Django reads 1,000 fields at most."""
+
+PEOPLE = 20
+"""Addresses erased at once: each reads the tables as a whole."""
 
 _CONFIRMED = "confirmed"
 
@@ -114,6 +117,50 @@ def retry_rejected(admin: ReadOnlyAdmin, request: HttpRequest, events: QuerySet[
         text % {"stored": done.resolved, "rejected": done.rejected},
         messages.WARNING if done.rejected else messages.SUCCESS,
     )
+    return None
+
+
+def erase_people(admin: ReadOnlyAdmin, request: HttpRequest, mails: QuerySet[Any]) -> HttpResponse | None:
+    """Erase the personal data of the people whom the chosen mails went to, in all tables."""
+    chosen = _within_limit(admin, request, mails.filter(erased_at=None), "cmc_erase")
+    people = {mail.address: mail for mail in chosen if erasure.is_address(mail.address)}
+    if len(people) > PEOPLE:
+        text = _("More than %(limit)d people are too many for this page; %(command)s takes any number.")
+        admin.message_user(request, text % {"limit": PEOPLE, "command": "cmc_erase"}, messages.ERROR)
+        return None
+    if not people:
+        if chosen:
+            admin.message_user(request, _("There is nothing to do."), messages.WARNING)
+        return None
+    if _CONFIRMED not in request.POST:
+        count = len(people)
+        return _ask(
+            admin,
+            request,
+            chosen,
+            Question(
+                title=_("Erase personal data"),
+                question=ngettext(
+                    "Erase the personal data of %(count)d person?",
+                    "Erase the personal data of %(count)d people?",
+                    count,
+                )
+                % {"count": count},
+                meaning=_(
+                    "All mails to them lose their texts, not only the chosen ones. This cannot be undone."
+                ),
+                button=_("Yes, erase it"),
+            ),
+        )
+    try:
+        done = [erasure.erase(store.alias(), address) for address in people]
+    except durable.Unavailable:
+        _sorry(admin, request)
+        return None
+    _log(request, chosen, [str(mail.pk) for mail in chosen], _("Personal data erased."))
+    number = sum(erased.mails for erased in done)
+    text = ngettext("%(count)d mail was blanked.", "%(count)d mails were blanked.", number)
+    admin.message_user(request, text % {"count": number}, messages.SUCCESS)
     return None
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @admin.register(Mail)
 class MailAdmin(ExportingAdmin):
-    actions = ("redeliver",)
+    actions = ("redeliver", "erase")
     list_display = ("badge", "to", "about", "why", "last_change")
     list_display_links = ("to",)
     list_filter = (
@@ -123,6 +123,13 @@ class MailAdmin(ExportingAdmin):
     @admin.action(description=_("Send the signals of the chosen mails again"), permissions=["redeliver"])
     def redeliver(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return actions.redeliver_mails(self, request, queryset)
+
+    @admin.action(description=_("Erase the people whom the chosen mails went to"), permissions=["erase"])
+    def erase(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return actions.erase_people(self, request, queryset)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cmc_webhooks.erase_mail")
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cmc_webhooks.redeliver_mail")

@@ -60,6 +60,7 @@ class Mail(models.Model):
         verbose_name_plural = _("mails")
         permissions = [
             ("redeliver_mail", _("Can send the signals of a mail again")),
+            ("erase_mail", _("Can erase the personal data of a person")),
             ("export_csv", _("Can export what is filtered as CSV")),
         ]
         indexes = [
