@@ -24,6 +24,8 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+TRIES = 4
+"""To fetch axe-core: the registry was seen to be away for half a minute."""
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
@@ -32,9 +34,10 @@ def axe(tmp_path_factory):
     """The text of axe-core, fetched by npm; a registry may be away for a moment."""
     folder = tmp_path_factory.mktemp("axe")
     command = ["npm", "install", "--silent", "--no-save", "--prefix", str(folder), "axe-core@4"]
-    for tries in range(3):
+    for tries in range(TRIES):
         time.sleep(10 * tries)
-        if subprocess.run(command, check=tries == 2, timeout=300).returncode == 0:  # noqa: S603 - our own words
+        last = tries == TRIES - 1
+        if subprocess.run(command, check=last, timeout=300).returncode == 0:  # noqa: S603 - our own words
             break
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
