@@ -188,7 +188,8 @@ class Settings:
         Raises:
             ImportError: there is none at the dotted path.
         """
-        return import_string(str(self.raw("EMAIL_BACKEND")))  # type: ignore[no-any-return]
+        backend: Callable[..., Any] = import_string(str(self.raw("EMAIL_BACKEND")))
+        return backend
 
     @property
     def drop_suppressed(self) -> bool:

@@ -107,7 +107,7 @@ def prune(
     for step in KINDS[kind](_Age.of(using, before)):
         for keys in _batches(step, pace):
             began = time.monotonic()
-            free = step.free(needed.without(keys))
+            free = step.free(needed.without(keys) if step.is_told else keys)
             if free and not dry_run:
                 number = durable.run(using, partial(_let_go, using, step, free))
                 pace.after(time.monotonic() - began)
@@ -143,22 +143,26 @@ class _Age(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """Old rows, which of them may go, and how a batch of them goes inside a transaction; it says how many."""
+    """Old rows, which of them may go, and how a batch of them goes inside a transaction; it says how many.
+
+    `is_told`: signals tell of such rows, so those that are owed or dead need them.
+    """
 
     old: QuerySet[Any]
     let_go: Callable[[str, list[UUID]], int]
     order: str = "pk"
     free: Callable[[list[UUID]], list[UUID]] = list
+    is_told: bool = True
 
 
 def _notifications(age: _Age) -> Iterator[_Step]:
-    yield _Step(age.old(Notification, pk__lt=age.key), partial(store.remove, model=Notification))
+    old = age.old(Notification, pk__lt=age.key)
+    yield _Step(old, partial(store.remove, model=Notification), is_told=False)
 
 
 def _rejected(age: _Age) -> Iterator[_Step]:
-    yield _Step(
-        age.old(RejectedEvent, received_at__lt=age.before), partial(store.remove, model=RejectedEvent)
-    )
+    old = age.old(RejectedEvent, received_at__lt=age.before)
+    yield _Step(old, partial(store.remove, model=RejectedEvent), is_told=False)
 
 
 def _events(age: _Age) -> Iterator[_Step]:
@@ -195,7 +199,7 @@ def _personal(age: _Age) -> Iterator[_Step]:
     yield _Step(old_mails, store.blank_mails, order="created_at")
     yield _Step(age.old(BlockEvent, pk__lt=age.event).exclude(address=""), store.blank_blocks)
     old_rejections = age.old(RejectedEvent, received_at__lt=age.before).exclude(raw="")
-    yield _Step(old_rejections, store.blank_rejections)
+    yield _Step(old_rejections, store.blank_rejections, is_told=False)
 
 
 KINDS: dict[str, Callable[[_Age], Iterator[_Step]]] = {

@@ -129,6 +129,14 @@ class TestPruneEvents:
 
         assert models.DeliveryEvent.objects.count() == 3
 
+    @pytest.mark.parametrize("kind", ["notifications", "rejected"])
+    def test_asks_no_signal_about_what_none_tells_of(self, monkeypatch, kind):
+        monkeypatch.setattr(retention, "MOST_OWED", 0)
+        owe(factories.DeliveryEventFactory(occurred_at=OLD, notification__received_at=OLD))
+        factories.RejectedEventFactory(received_at=OLD)
+
+        assert prune(kind) == 1
+
 
 class TestPruneMails:
     def test_takes_their_events_along_and_moves_the_counts(self):

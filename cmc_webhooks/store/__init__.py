@@ -9,8 +9,9 @@ allows.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.store import plain, portable, postgresql, told
@@ -31,6 +32,9 @@ from cmc_webhooks.store.sets import alias, insert, insert_plainly, known_keys
 from cmc_webhooks.store.suppressions import blank_decision, decide, forget_decision
 from cmc_webhooks.store.told import told_of
 from cmc_webhooks.store.ways import Raced, Way
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = [
     "BLANKED",
