@@ -68,13 +68,21 @@ def rate(port, path, size):
 @contextmanager
 def served(workers=2, **database):
     """The port of a server whose database has these settings."""
+    gunicorn = ["gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "2", "--log-level", "error"]
+    command = [*gunicorn, "benchmarks.wsgi:application", "-b", "127.0.0.1:{port}"]
+    with started(command, BENCHMARK_DATABASE=json.dumps(database)) as port:
+        yield port
+
+
+@contextmanager
+def started(command, **environment):
+    """The port of a Python module that is run in a process of its own; {port} stands for it in `command`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "2"]
     server = subprocess.Popen(  # noqa: S603 - our own words
-        [*command, "-b", f"127.0.0.1:{port}", "--log-level", "error", "benchmarks.wsgi:application"],
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "BENCHMARK_DATABASE": json.dumps(database)},
+        [sys.executable, "-m", *(word.format(port=port) for word in command)],
+        env={**os.environ, "PYTHONPATH": os.getcwd(), **environment},
     )
     try:
         time.sleep(3)

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import statistics as numbers
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from datetime import datetime
 
 import django
@@ -25,7 +22,7 @@ django.setup()
 from django.core.management import call_command
 
 from benchmarks.payloads import KEY
-from benchmarks.server import served
+from benchmarks.server import served, started
 from cmc_webhooks import posting, simulate
 from cmc_webhooks.credentials import Credentials
 
@@ -58,21 +55,6 @@ async def sink(port):
     await server.serve_forever()
 
 
-@contextmanager
-def sinking():
-    """The port of a sink in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "benchmarks.simulate", "--sink", str(port)])  # noqa: S603
-    try:
-        time.sleep(3)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
 def rate(port, seed, events, options):
     """Events a second, and the median and the 99th percentile of the answers' milliseconds."""
     tally = posting.Tally()
@@ -89,7 +71,7 @@ def main():
     call_command("migrate", run_syncdb=True, verbosity=0)
     print("| events a second (milliseconds: median, p99) | to a sink | to the app |\n|---|---|---|")
     seed = time.time_ns()
-    with sinking() as nobody, served() as app:
+    with started(["benchmarks.simulate", "--sink", "{port}"]) as nobody, served() as app:
         for name, (events, options) in RUNS.items():
             cells = []
             for port, share in ((nobody, 1), (app, 5)):

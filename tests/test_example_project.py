@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 from django.db import connection
 
-ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+from tests import readme
+from tests.readme import ROOT
 
 
 def run(*arguments):
@@ -31,12 +29,6 @@ def pytest(*paths):
     return run("pytest", "-n", "0", "-q", "--create-db", "--ds=example_project.settings", *paths)
 
 
-def chapter(title):
-    """The Python blocks of one chapter of the README."""
-    (text,) = re.findall(rf"^## {title}\n(.*?)^## ", README.read_text(), re.MULTILINE | re.DOTALL)
-    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
 class TestExampleProject:
     def test_passes_its_own_tests(self):
         printed, code = pytest("example_project/shop/tests.py")
@@ -48,7 +40,9 @@ class TestExampleProject:
 class TestReadme:
     def test_shows_tests_that_pass(self, tmp_path):
         for name, block in zip(
-            ("conftest.py", "test_orders.py"), chapter("Testing your own code"), strict=True
+            ("conftest.py", "test_orders.py"),
+            readme.blocks(readme.chapter("Testing your own code")),
+            strict=True,
         ):
             (tmp_path / name).write_text(block)
 

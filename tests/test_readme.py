@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import django
 import pytest
@@ -15,26 +14,22 @@ from django.test import override_settings
 from django.utils import timezone
 
 from cmc_webhooks import models, suppression
-from tests import factories
+from tests import factories, readme
 
 pytestmark = pytest.mark.django_db
 
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
-README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def blocks(chapter, language="python"):
+def blocks(title, language="python"):
     """The blocks of code of a chapter."""
-    text = README.partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
-    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-    assert found, chapter
-    return found
+    return readme.blocks(readme.chapter(title), language)
 
 
 def settings_of(block):
     """The settings that a block assigns."""
     values = {}
-    exec(block, {}, values)  # noqa: S102 - the README is ours
+    exec(block, {}, values)  # noqa: S102 - our own words
     return values
 
 
@@ -43,14 +38,14 @@ class TestMayISendToIt:
         factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())
         addresses = ["user@example.jp", "other@example.jp"]
 
-        exec(blocks("May I send to it?")[0], {"addresses": addresses})  # noqa: S102
+        exec(blocks("May I send to it?")[0], {"addresses": addresses})  # noqa: S102 - our own words
 
         first, second = capsys.readouterr().out.splitlines()
         assert first.startswith("user@example.jp False hard ")
         assert second == "other@example.jp True  None None"
 
     def test_decides_and_takes_back(self):
-        exec(blocks("May I send to it?")[1], {"suppression": suppression})  # noqa: S102
+        exec(blocks("May I send to it?")[1], {"suppression": suppression})  # noqa: S102 - our own words
 
         assert not models.Suppression.objects.exists()
 
@@ -74,7 +69,7 @@ class Order:
 
     pk, number, email = 7, "order-7", "a@x.jp"
 
-    class objects:  # noqa: N801
+    class objects:  # noqa: N801 - as Django's models have it
         @staticmethod
         def filter(number):
             return Order.objects if number == Order.number else Order.nothing
@@ -83,7 +78,7 @@ class Order:
         def first():
             return Order
 
-    class nothing:  # noqa: N801
+    class nothing:  # noqa: N801 - an empty one of these
         @staticmethod
         def first():
             return None
@@ -97,10 +92,10 @@ class TestYourOwnObjects:
         outbox.outbox = []
         names = {"EmailMessage": EmailMessage, "order": Order, "Order": Order, "subject": "s", "text": "t"}
 
-        exec(sending, names)  # noqa: S102
+        exec(sending, names)  # noqa: S102 - our own words
         [sent] = outbox.outbox
         mail = factories.MailFactory(api_data=sent.extra_headers["X-Api-Data"])
-        exec(finding, names | {"mail": mail, "Mail": models.Mail})  # noqa: S102
+        exec(finding, names | {"mail": mail, "Mail": models.Mail})  # noqa: S102 - our own words
 
         assert mail.api_data == Order.number
 

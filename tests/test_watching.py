@@ -7,16 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from django.test import Client, override_settings
 from django.urls import include, path
 
-from tests import factories
+from tests import factories, readme
+from tests.readme import ROOT
 
-ROOT = Path(__file__).parent.parent
-CHAPTER = (ROOT / "README.md").read_text().partition("## Watching it\n")[2].partition("\n## ")[0]
 TOKEN = "t0ken-of-the-monitoring"
 
 SETTINGS = """
@@ -41,8 +39,7 @@ factories.NotificationFactory(received_at=timezone.now())
 
 def example(section, language):
     """The first code block in this language below a heading."""
-    text = CHAPTER.partition(f"### {section}\n")[2].partition("\n### ")[0]
-    return re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)[1]
+    return readme.blocks(readme.section("Watching it", section), language)[0]
 
 
 def urlpatterns(section):

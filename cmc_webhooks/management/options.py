@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django.core.management import CommandParser
     from django.db.models import QuerySet
 
-__all__ = ["add_filters", "day", "duration", "moment", "narrowed", "progress"]
+__all__ = ["add_filters", "day", "duration", "moment", "narrowed", "number", "progress", "whole"]
 
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
@@ -68,6 +68,32 @@ def duration(text: str) -> float:
         return health.seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
+    """The type of an option that is a whole number between these."""
+
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return whole_number
+
+
+def number(high: float) -> Callable[[str], float]:
+    """The type of an option that is a number from 0 to `high`."""
+
+    def bounded(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {high:g}")
+        return value
+
+    return bounded
 
 
 def add_filters(parser: CommandParser, *names: str) -> None:

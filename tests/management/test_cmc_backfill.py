@@ -3,28 +3,24 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import shlex
 import subprocess
 import sys
 import traceback
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from cmc_webhooks import backfill, conf, ingest, models, wire
-from tests import fake_api
+from tests import fake_api, readme
 from tests.conftest import bounce, delivery, notification
+from tests.readme import ROOT
 
 pytest.importorskip("httpx")
 
 from cmc_webhooks import rest
-
-ROOT = Path(__file__).parents[2]
-CHAPTER = (ROOT / "README.md").read_text().partition("## Fetching what was missed\n")[2].partition("\n## ")[0]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +48,7 @@ def failing(*arguments):
 
 def block(language):
     """The first example of the README's chapter in that language."""
-    return re.search(f"```{language}\n(.*?)```", CHAPTER, re.DOTALL)[1]
+    return readme.blocks(readme.chapter("Fetching what was missed"), language)[0]
 
 
 class TestReadme:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +7,8 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from cmc_webhooks import retention, store
 from cmc_webhooks.management import endings, options
+
+_MOST_DAYS = 36_500
 
 
 class Command(BaseCommand):
@@ -19,20 +20,20 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--days",
-            type=_at_least(0, int),
+            type=options.whole(0),
             help="older than this, instead of what the setting says; wants --kind",
         )
         parser.add_argument("--dry-run", action="store_true", help="only say how many rows would go")
         parser.add_argument(
             "--batch-size",
-            type=_at_least(1, int),
+            type=options.whole(1),
             default=retention.BATCH,
             metavar="ROWS",
             help=f"rows of one statement and one transaction at most; {retention.BATCH} by default",
         )
         parser.add_argument(
             "--pause",
-            type=_at_least(0, float),
+            type=options.number(3600),
             default=retention.PAUSE,
             metavar="SECONDS",
             help=f"after each transaction; {retention.PAUSE} by default",
@@ -83,19 +84,3 @@ def _ages(kinds: list[str] | None, days: int | None) -> dict[str, int]:
     if max(ages.values()) > _MOST_DAYS:
         raise CommandError(f"at most {_MOST_DAYS} days", returncode=2)
     return ages
-
-
-_MOST_DAYS = 36_500
-
-
-def _at_least(least: float, kind: type[Any]) -> Any:
-    def number(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not value >= least or value == float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {least}")
-        return value
-
-    return number

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 from dataclasses import replace
@@ -16,7 +15,7 @@ from cmc_webhooks.management import options
 from cmc_webhooks.management.endings import told_shortly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 WRONG_ARGUMENT = 2
 FIRST_YEAR, LAST_YEAR = 1971, 9000
@@ -34,11 +33,11 @@ class Command(BaseCommand):
             "--allow-remote", action="store_true", help="post to a host that is not this machine, too"
         )
         parser.add_argument(
-            "--events", type=_whole(1), default=1000, metavar="N", help="in all; 1000 by default"
+            "--events", type=options.whole(1), default=1000, metavar="N", help="in all; 1000 by default"
         )
         parser.add_argument(
             "--rate",
-            type=_number(1e9),
+            type=options.number(1e9),
             default=0.0,
             metavar="N",
             help="events a second; a notification then holds what happens within a second, as CMC's do. "
@@ -46,17 +45,21 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--batch",
-            type=_whole(1),
+            type=options.whole(1),
             default=100,
             metavar="N",
             help="events in one; 100 by default",
         )
         parser.add_argument(
-            "--senders", type=_whole(1, 64), default=4, metavar="N", help="connections at once; 4 by default"
+            "--senders",
+            type=options.whole(1, 64),
+            default=4,
+            metavar="N",
+            help="connections at once; 4 by default",
         )
         parser.add_argument(
             "--duplicates",
-            type=_number(1),
+            type=options.number(1),
             default=0.0,
             metavar="SHARE",
             help="tell this share of the events twice, such as 0.05",
@@ -66,7 +69,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--event-version", type=int, choices=(1, 2), default=2, help="CMC's; version 1 is always a form"
         )
-        parser.add_argument("--seed", type=_whole(0), metavar="N", help="the same events again")
+        parser.add_argument("--seed", type=options.whole(0), metavar="N", help="the same events again")
         parser.add_argument(
             "--start",
             type=options.moment,
@@ -164,29 +167,3 @@ def _report(tally: posting.Tally) -> Iterator[str]:
     yield f"events    {tally.events}{f' ({stored})' if stored else ''}, {rate:.0f} a second"
     yield f"answers   {answers}"
     yield f"latency   median {tally.latency(0.5) * 1000:.3g} ms, p99 {tally.latency(0.99) * 1000:.3g} ms"
-
-
-def _whole(low: int, high: int = 10**9) -> Callable[[str], int]:
-    """The type of an option that is a whole number."""
-
-    def whole(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return int(text)
-
-    return whole
-
-
-def _number(high: float) -> Callable[[str], float]:
-    """The type of an option that is a number, not below 0."""
-
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1
-        if not 0 <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {high:g}")
-        return value
-
-    return number
