@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import store, suppression, wire
@@ -53,6 +54,12 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
     has_view_permission = admin.ModelAdmin.has_view_permission
     has_add_permission = admin.ModelAdmin.has_add_permission
     has_delete_permission = admin.ModelAdmin.has_delete_permission
+
+    def tools(self, request: HttpRequest) -> list[base.Tool]:
+        if not self.has_add_permission(request):
+            return []
+        url = reverse("admin:cmc_webhooks_suppression_add", current_app=self.admin_site.name)
+        return [base.Tool(_("Decide about an address"), url)]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """What was decided about an address that was erased can only be taken back."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from cmc_webhooks import models, suppression
 from tests import factories
+from tests.admin.conftest import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +98,16 @@ class TestDeleting:
 
         assert suppression.may_send("user@example.jp")
         assert not models.Suppression.objects.exists()
+
+
+class TestList:
+    @pytest.mark.parametrize("may_add", [True, False])
+    def test_leads_who_may_to_the_page_that_adds(self, may_add):
+        browser = browser_of("view_suppression", *(["add_suppression"] if may_add else []), is_staff=True)
+
+        page = browser.open_list("suppression").content.decode().partition('id="content-main"')[2]
+
+        assert ("Decide about an address" in page) is may_add
 
 
 class TestSearch:
