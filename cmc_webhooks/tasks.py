@@ -21,7 +21,7 @@ __all__ = ["prune", "send_owed_signals"]
 @task
 def send_owed_signals() -> dict[str, int]:
     """Send every signal that is owed and due, and roll up counts; how many were sent, failed and died."""
-    return upkeep.run(store.alias())._asdict()
+    return upkeep.run()._asdict()
 
 
 @task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cmc_webhooks import dispatch, durable, statistics
+from cmc_webhooks import dispatch, durable, statistics, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,15 +16,20 @@ logger = logging.getLogger(__name__)
 
 
 def run(
-    using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False
+    using: str | None = None,
+    *,
+    seconds: float = float("inf"),
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dispatch.Swept:
     """Send what is owed and due, then roll up what changed; any number of processes may do so.
 
-    `seconds` bounds each of the two; what is left is for the next time.
+    `using` is the alias of the app's database. `seconds` bounds each of the two; what is left is for the
+    next time. Returned are the numbers of signals that were `sent`, `failed` and are `dead` now.
 
     Raises:
         durable.Unavailable: the database gave way.
     """
+    using = using or store.alias()
     swept = dispatch.sweep(using, seconds=seconds, stopped=stopped)
     if not stopped():
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +25,7 @@ def section(title: str, heading: str) -> str:
 
 
 def blocks(text: str, language: str = "python") -> list[str]:
-    """The blocks of code in it."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """The blocks of code in it, those in lists included."""
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     assert found, f"README.md: no block of {language}"
-    return found
+    return [textwrap.dedent(block) for block in found]

@@ -33,6 +33,21 @@ def settings_of(block):
     return values
 
 
+class TestWhatToEnterInTheConsole:
+    def test_asks_whether_the_webhook_is_there(self, client, settings):
+        commands = blocks("What to enter in CMC's console", "sh")[1]
+        commands = commands.replace("'$CMC_API_KEY'", settings.CMC_WEBHOOKS_API_KEYS[0])
+        lines = [shlex.split(line) for line in commands.splitlines()]
+        body = lines[0][0].removeprefix("BODY=")
+        answers = [
+            client.post("/cmc/webhook", line[-1].replace("$BODY", body), content_type="application/json")
+            for line in lines[1:]
+        ]
+
+        assert [line[2] for line in lines[1:]] == ["https://your.example.com/cmc/webhook"] * 2
+        assert [answer.status_code for answer in answers] == [403, 200]
+
+
 class TestMayISendToIt:
     def test_asks_about_one_and_about_many(self, capsys):
         factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())

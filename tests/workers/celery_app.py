@@ -15,9 +15,9 @@ app.conf.task_default_queue = os.environ.get("WORKER_QUEUE", "cmc_webhooks_tests
 
 @app.task
 def send_owed_signals():
-    from cmc_webhooks import store, upkeep
+    from cmc_webhooks import upkeep
 
-    return upkeep.run(store.alias())._asdict()
+    return upkeep.run()._asdict()
 
 
 def wake_up():
