@@ -1,7 +1,8 @@
 """Requests a second, end to end: `python -m benchmarks.server`; DATABASE_URL names an empty database.
 
 gunicorn with two workers, kept connections, four senders; the app and the naive webhook (`objects.create` in
-one transaction) in turns of some seconds, at 100 events and at 1. `--variants` instead compares settings.
+one transaction) in turns of some seconds, at 100 events and at 1. `--variants` instead compares settings, and
+`--receivers` what receivers cost that take their time, with and without the deferred mode.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from benchmarks import payloads
+from cmc_webhooks.models import PendingSignal
 
 SENDERS, SECONDS, TURNS = 4, 4, 5
 PATHS = {"cmc_webhooks": "/cmc/webhook", "objects.create": "/peers/naive"}
@@ -66,11 +68,11 @@ def rate(port, path, size):
 
 
 @contextmanager
-def served(workers=2, **database):
+def served(workers=2, environment=(), **database):
     """The port of a server whose database has these settings."""
     gunicorn = ["gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "2", "--log-level", "error"]
     command = [*gunicorn, "benchmarks.wsgi:application", "-b", "127.0.0.1:{port}"]
-    with started(command, BENCHMARK_DATABASE=json.dumps(database)) as port:
+    with started(command, BENCHMARK_DATABASE=json.dumps(database), **dict(environment)) as port:
         yield port
 
 
@@ -119,10 +121,28 @@ def variants():
         some["synchronous_commit = off"] = {"OPTIONS": {"options": "-c synchronous_commit=off"}}
     if connection.vendor == "sqlite":
         some["synchronous = FULL"] = {"OPTIONS": pragmas}
+    compare(some)
+
+
+def receivers():
+    """What receivers cost that take so many milliseconds for each event; signals that stay owed are thrown away."""
+    some = {}
+    for taking in (0, 1, 10):
+        environment = {"BENCHMARK_RECEIVER": str(taking)}
+        some[f"{taking} ms, inline"] = {"environment": environment}
+        if taking:
+            deferred = {**environment, "BENCHMARK_DISPATCH": "benchmarks.peers.apps.wake_nobody"}
+            some[f"{taking} ms, deferred"] = {"environment": deferred}
+    compare(some)
+
+
+def compare(some):
+    """Requests a second of the app, by variant."""
     rates = {name: {100: [], 1: []} for name in some}
     for _ in range(3):
-        for name, database in some.items():
-            with served(**database) as port:
+        for name, how in some.items():
+            PendingSignal._default_manager.all().delete()
+            with served(**how) as port:
                 for size in (100, 1):
                     rates[name][size].append(rate(port, PATHS["cmc_webhooks"], size))
     print("| requests a second | 100 events | 1 event |\n|---|---|---|")
@@ -135,10 +155,13 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--variants", action="store_true", help="the app alone, with other settings")
+    parser.add_argument("--receivers", action="store_true", help="the app alone, with slow receivers")
     options = parser.parse_args()
     call_command("migrate", run_syncdb=True, verbosity=0)
     if options.variants:
         variants()
+    elif options.receivers:
+        receivers()
     else:
         beside_naive()
 

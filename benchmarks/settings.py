@@ -16,3 +16,4 @@ ROOT_URLCONF = "benchmarks.urls"
 CMC_WEBHOOKS_API_KEYS = [KEY]
 LOGGING_CONFIG = None
 DATABASES["default"].update(json.loads(os.environ.get("BENCHMARK_DATABASE", "{}")))  # a variant of `server`
+CMC_WEBHOOKS_DISPATCH = os.environ.get("BENCHMARK_DISPATCH", "inline")

@@ -141,6 +141,11 @@ class _Age(NamedTuple):
         found: QuerySet[Any] = model._default_manager.using(self.using).filter(**conditions)
         return found
 
+    def old_events(self, model: Any) -> Iterator[QuerySet[Any]]:
+        """The old rows of a kind of events: by CMC's clock, and those without a time by their receipt."""
+        yield self.old(model, pk__gte=wire.UNTIMED_END, pk__lt=self.event)
+        yield self.old(model, pk__lt=wire.UNTIMED_END, received_at__lt=self.before)
+
 
 class _Step(NamedTuple):
     """Old rows, which of them may go, and how a batch of them goes inside a transaction; it says how many.
@@ -167,9 +172,8 @@ def _rejected(age: _Age) -> Iterator[_Step]:
 
 def _events(age: _Age) -> Iterator[_Step]:
     for model in (*_OF_MAILS, BlockEvent):
-        remove = partial(store.remove, model=model)
-        yield _Step(age.old(model, pk__gte=wire.UNTIMED_END, pk__lt=age.event), remove)
-        yield _Step(age.old(model, pk__lt=wire.UNTIMED_END, received_at__lt=age.before), remove)
+        for old in age.old_events(model):
+            yield _Step(old, partial(store.remove, model=model))
 
 
 def _mails(age: _Age) -> Iterator[_Step]:
@@ -197,7 +201,8 @@ def _mails(age: _Age) -> Iterator[_Step]:
 def _personal(age: _Age) -> Iterator[_Step]:
     old_mails = age.old(Mail, created_at__lt=age.before, erased_at=None)
     yield _Step(old_mails, store.blank_mails, order="created_at")
-    yield _Step(age.old(BlockEvent, pk__lt=age.event).exclude(address=""), store.blank_blocks)
+    for old in age.old_events(BlockEvent):
+        yield _Step(old.exclude(address="", raw={}), store.blank_blocks)
     old_rejections = age.old(RejectedEvent, received_at__lt=age.before).exclude(raw="")
     yield _Step(old_rejections, store.blank_rejections, is_told=False)
 

@@ -234,6 +234,14 @@ class TestPrunePersonal:
         rejected = models.RejectedEvent.objects.get()
         assert (rejected.raw, rejected.resolved_at is not None) == ("", True)
 
+    @pytest.mark.parametrize(("at", "number"), [(OLD, 1), (YOUNG, 0)], ids=["old", "young"])
+    @pytest.mark.parametrize("fields", [{}, {"email": ""}, {"email": "", "elsewhere": "taro@example.jp"}])
+    def test_takes_blocks_without_a_time_by_their_receipt(self, at, number, fields):
+        receive("blocks", {"email": "taro@example.jp", "status": "1", "created": ""} | fields, at=at)
+
+        assert prune("personal") == number
+        assert prune("personal") == 0
+
     def test_leaves_young_mails(self):
         factories.MailFactory(created_at=YOUNG)
 
