@@ -1,0 +1,61 @@
+"""The README's tables of the API name what the API has."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cmc_webhooks.api import views
+from tests import readme
+
+SCHEMA = readme.ROOT / "docs" / "openapi.yaml"
+LISTS = {
+    "mails": views.MailViewSet,
+    "deliveries": views.DeliveryEventViewSet,
+    "bounces": views.BounceEventViewSet,
+    "blocks": views.BlockEventViewSet,
+    "notifications": views.NotificationViewSet,
+    "rejected events": views.RejectedEventViewSet,
+}
+
+
+def filters():
+    """The names of the table of filters, each with the lists that have it."""
+    table = readme.chapter("The API").partition("| filter | lists | |\n")[2].partition("\n\n")[0]
+    for names, lists in re.findall(r"^\| (`.+?`) \| ([\w, ]+) \|", table, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", names):
+            yield name, set(LISTS) if lists == "all" else set(lists.split(", "))
+
+
+class TestTheTableOfFilters:
+    @pytest.mark.parametrize("kind", LISTS)
+    def test_names_those_of_each_list(self, kind):
+        view = LISTS[kind]
+        known = {*view.filterset_class.base_filters, *view.pagination_class().query_params}
+
+        assert {name for name, lists in filters() if kind in lists} == known
+
+    @pytest.mark.parametrize("kind", LISTS)
+    def test_names_the_orders_of_each_list(self, kind):
+        word = LISTS[kind].pagination_class.ordering_word
+        row = re.search(r"^\| `ordering` .+$", readme.chapter("The API"), re.MULTILINE)[0]
+        places = {
+            "mails": "for mails",
+            "notifications": "for the others",
+            "rejected events": "for the others",
+        }
+
+        assert re.search(
+            rf"`{word}` or `-{word}` {places.get(kind, 'for deliveries, bounces and blocks')}", row
+        )
+
+
+class TestTheTableOfAddresses:
+    def test_names_all(self):
+        table = readme.chapter("The API").partition("\n\n| filter")[0]
+        named = {path.partition("/")[0] for path in re.findall(r"^\| `([\w{}/-]+)`", table, re.MULTILINE)}
+
+        described = re.findall(r"^  /api/mail/([\w-]+)", SCHEMA.read_text(), re.MULTILINE)
+
+        assert named == set(described)
