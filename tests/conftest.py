@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
 from django.utils.log import AdminEmailHandler
+from django.views import debug
 
 from cmc_webhooks import dispatch, store, testing
 from tests import fake_api
@@ -108,6 +110,12 @@ class Mails(AdminEmailHandler):
         self, subject: str, message: str, *args: Any, html_message: str | None = "", **kwargs: Any
     ) -> None:
         self.texts += [subject, message, html_message or ""]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> None:
+    """The page that error mails show, which Django compiles anew for each of them: most of their time."""
+    debug.DEBUG_ENGINE.from_string = cache(debug.DEBUG_ENGINE.from_string)
 
 
 @pytest.fixture(scope="session", autouse=True)

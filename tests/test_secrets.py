@@ -51,15 +51,12 @@ def heard(settings, caplog):
     caplog.set_level(logging.DEBUG)
     handler = Mails(include_html=True)
     handler.setLevel(logging.INFO)
-    watched = [logging.getLogger(name) for name in (None, "django", "cmc_webhooks")]
-    for logger in watched:
-        logger.addHandler(handler)
+    logging.getLogger().addHandler(handler)  # which those of Django and of the app hand on to
     yield lambda: [
         *(repr(sorted(record.__dict__.items(), key=str)) for record in caplog.records),
         *handler.texts,
     ]
-    for logger in watched:
-        logger.removeHandler(handler)
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

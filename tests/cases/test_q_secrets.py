@@ -133,10 +133,9 @@ class TestC49:
         handler.setLevel(logging.INFO)  # making the mail's HTML logs at DEBUG, without end
         for name in (None, "django", "cmc_webhooks"):
             caplog.set_level(logging.DEBUG, name)
-            logging.getLogger(name).addHandler(handler)
+        logging.getLogger().addHandler(handler)  # which those of Django and of the app hand on to
         yield handler.texts
-        for name in (None, "django", "cmc_webhooks"):
-            logging.getLogger(name).removeHandler(handler)
+        logging.getLogger().removeHandler(handler)
 
     FAULTS = {
         "database": (OperationalError("away"), 503),
