@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from cmc_webhooks import batch, calls, counts, dispatch, durable, event_types, store, upkeep, wire
+from cmc_webhooks import batch, calls, counts, dispatch, durable, event_types, store, unstorable, upkeep, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.models import MailEvent
 
@@ -85,7 +85,7 @@ def take(sent: wire.Notification, *, received_at: datetime | None = None) -> Rec
             error,
             extra={"cmc_event": "event_unstorable", "error": str(error)},
         )
-        ready = _without_unstorable(using, ready)
+        ready = unstorable.without(ready, partial(_fits, using))
         receipt = _store_for_good(using, ready)
     receipt = replace(receipt, seconds=time.perf_counter() - started)
     _tell(receipt, ready.sent.rejections)
@@ -260,29 +260,6 @@ def _store_for_good(using: str, ready: batch.Batch) -> Receipt:
         return durable.run(using, partial(_store, using, ready))
     except durable.Unstorable as error:
         raise durable.Unavailable(str(error)) from error
-
-
-def _without_unstorable(using: str, ready: batch.Batch) -> batch.Batch:
-    """The batch in which each event that the database refuses is tamed, or rejected if that is not enough."""
-    if not _fits(using, ready.only({})):
-        ready = ready.about(wire.frame_within_bmp(ready.sent))
-    for key in _unstorable(using, ready, list(ready.records)):
-        tame = {key: wire.within_bmp(ready.records[key])}
-        if _fits(using, ready.only(tame)):
-            ready = ready.only({**ready.records, **tame})
-        else:
-            ready = ready.rejecting(key, "the database refuses it")
-    return ready
-
-
-def _unstorable(using: str, ready: batch.Batch, keys: list[UUID]) -> list[UUID]:
-    """Those of `keys` whose events do not fit, found by halving."""
-    if not keys or _fits(using, ready.only({key: ready.records[key] for key in keys})):
-        return []
-    if len(keys) == 1:
-        return keys
-    half = len(keys) // 2
-    return _unstorable(using, ready, keys[:half]) + _unstorable(using, ready, keys[half:])
 
 
 def _fits(using: str, ready: batch.Batch) -> bool:
