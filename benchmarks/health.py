@@ -1,6 +1,7 @@
-"""What a look at the health costs when much is owed: `python -m benchmarks.health --rows 1000000`.
+"""What a look at the health costs when much is owed or fetched: `python -m benchmarks.health --rows 1000000`.
 
-On the empty database that DATABASE_URL names. The rows that are due first hold 25 signals each, others one.
+On the empty database that DATABASE_URL names. The rows that are due first hold 25 signals each, others one;
+what is fetched came after the last notification that was posted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from datetime import UTC, datetime
 
 from benchmarks import ingest  # noqa: F401 - sets Django up
 
@@ -35,17 +37,32 @@ def fill(rows):
         )
 
 
+def fill_fetched(rows):
+    for start in range(0, rows, 1_000):
+        models.Notification.objects.bulk_create(
+            models.Notification(
+                id=wire.time_key(BORN_MS + number),
+                received_at=datetime.fromtimestamp((BORN_MS + number) / 1000, UTC),
+                source="rest" if number else "webhook",
+                event_type="deliveries", server_composition="pro", new=100, repeated=0, rejected=0,
+            )
+            for number in range(start, min(start + 1_000, rows))
+        )  # fmt: skip
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
     call_command("migrate", run_syncdb=True, verbosity=0)
     using = store.alias()
-    for state in ("nothing", "pending", "dead"):
+    for state in ("nothing", "fetched", "pending", "dead"):
         if state == "pending":
             fill(rows)
         if state == "dead":
             models.PendingSignal.objects.update(state="dead")
+        if state == "fetched":
+            fill_fetched(rows)
         taken = []
         for _ in range(ROUNDS):
             started = time.perf_counter()

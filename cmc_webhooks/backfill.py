@@ -12,7 +12,7 @@ from django.db.models import Count
 from cmc_webhooks import durable, ingest, missing, rows, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.event_types import RECORD_TYPES
-from cmc_webhooks.models import DeliveryEvent
+from cmc_webhooks.models import DeliveryEvent, Notification
 from cmc_webhooks.querysets import NAME_LENGTH, exactly
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _take(using: str, kind: str, composition: str, items: list[Any], *, dry_run:
     absent = durable.run(using, partial(missing.of, using, sent))
     new, rejected = len(absent.records), len(absent.rejections)
     if (new or rejected) and not dry_run:
-        receipt = ingest.take(absent)
+        receipt = ingest.take(absent, source=Notification.Sources.REST.value)
         new, rejected = receipt.new, receipt.rejected
     return Fetched(len(items), new, len(items) - new - rejected, rejected)
 

@@ -24,18 +24,20 @@ __all__ = ["Batch"]
 class Batch:
     """What one transaction stores.
 
-    `records` are by event key; `mail_keys` say for each which mail it belongs to, and are empty for blocks.
+    `source` is one of `Notification.Sources`. `records` are by event key; `mail_keys` say for each which mail
+    it belongs to, and are empty for blocks.
     """
 
     sent: wire.Notification
     received_at: datetime
+    source: str
     times: rows.Times
     model: type[Any] | None
     records: Mapping[UUID, wire.Record]
     mail_keys: Mapping[UUID, UUID]
 
     @classmethod
-    def of(cls, sent: wire.Notification, received_at: datetime) -> Self:
+    def of(cls, sent: wire.Notification, received_at: datetime, source: str) -> Self:
         """The batch of a notification received at that (aware) moment, as the project's settings want it."""
         kind = event_types.EVENT_TYPES.get(sent.event_type)
         records: dict[UUID, wire.Record] = {}
@@ -46,6 +48,7 @@ class Batch:
         return cls(
             sent=sent,
             received_at=received_at,
+            source=source,
             times=rows.Times(app_settings.time_zone, received_at),
             model=kind.model if kind else None,
             records=records,
@@ -79,10 +82,14 @@ class Batch:
         return events
 
     def notification(self, new: int) -> Notification:
-        """The row that counts this POST."""
-        rejected = len(self.sent.rejections)
+        """The row that counts these events."""
         return rows.notification(
-            self.sent, self.received_at, new=new, repeated=len(self.sent.records) - new, rejected=rejected
+            self.sent,
+            self.received_at,
+            self.source,
+            new=new,
+            repeated=len(self.sent.records) - new,
+            rejected=len(self.sent.rejections),
         )
 
     def rejected_events(self) -> list[RejectedEvent]:

@@ -52,6 +52,7 @@ class Health:
 
     Of the outbox at most `MOST_ROWS` rows are looked at, those that are due first, each with up to 25
     signals. Where there are more, `counted_all` is false, and each number and age is the least it can be.
+    The last notification is the last that CMC posted: nothing that was fetched or read again ends a silence.
     """
 
     pending: int
@@ -141,8 +142,7 @@ def _look(using: str) -> Health:
     dead = _signals(owed.filter(state=PendingSignal.States.DEAD))
     still_open = RejectedEvent._default_manager.using(using).filter(resolved_at=None)
     rejected = still_open[: MOST_REJECTED + 1].count()
-    notifications = Notification._default_manager.using(using).order_by("-pk")
-    last = notifications.values_list("received_at", flat=True).first()
+    last = Notification.last_posted(using)
     moment = rows.aware(last) if last else None
     return Health(
         pending=pending.number,

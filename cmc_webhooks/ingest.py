@@ -14,19 +14,20 @@ from django.db import transaction
 
 from cmc_webhooks import batch, calls, counts, dispatch, durable, event_types, store, unstorable, upkeep, wire
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.models import MailEvent
+from cmc_webhooks.models import MailEvent, Notification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
-    from cmc_webhooks.models import BlockEvent, Mail, Notification
+    from cmc_webhooks.models import BlockEvent, Mail
 
 __all__ = ["Receipt", "receive", "see_to_owed", "take"]
 
 logger = logging.getLogger(__name__)
 
+WEBHOOK = Notification.Sources.WEBHOOK.value
 MANY = 10
 """Events of which it is asked first whether they are known; of fewer, locks cost less than the question."""
 TRIES = 20
@@ -41,8 +42,7 @@ beside it, PostgreSQL found dozens of deadlocks in 20,000 events that were shuff
 class Receipt:
     """How many events of a notification were new, known already, and impossible to store.
 
-    Beside these counts, which alone make two of them equal: the rows of the new events, of which no repr
-    shows anything, and the seconds that storing and telling took.
+    Beside these counts, which alone make two of them equal: the new rows, and the seconds that it took.
     """
 
     new: int
@@ -54,10 +54,10 @@ class Receipt:
     seconds: float = field(default=0.0, compare=False)
 
 
-def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receipt:
+def receive(frame: wire.Frame, *, received_at: datetime | None = None, source: str = WEBHOOK) -> Receipt:
     """Store the events of an authenticated frame and tell the receivers; committed when this returns.
 
-    `received_at` is aware, now by default. Must not be called inside a transaction.
+    `received_at` is aware, now by default; `source` is how they came. Not for use in a transaction.
 
     Raises:
         wire.BadBody: the frame is no notification.
@@ -65,17 +65,17 @@ def receive(frame: wire.Frame, *, received_at: datetime | None = None) -> Receip
         durable.Unavailable: the database did not take it; nothing was stored.
     """
     sent = wire.read(frame, event_types.RECORD_TYPES, app_settings.max_events)
-    return take(sent, received_at=received_at)
+    return take(sent, received_at=received_at, source=source)
 
 
-def take(sent: wire.Notification, *, received_at: datetime | None = None) -> Receipt:
+def take(sent: wire.Notification, *, received_at: datetime | None = None, source: str = WEBHOOK) -> Receipt:
     """The same for a notification that was read before.
 
     Raises:
         durable.Unavailable: the database did not take it; nothing was stored.
     """
     started = time.perf_counter()
-    ready = batch.Batch.of(sent, received_at or datetime.now(UTC))
+    ready = batch.Batch.of(sent, received_at or datetime.now(UTC), source)
     using = store.alias()
     try:
         receipt = durable.run(using, partial(_store, using, ready))

@@ -53,7 +53,7 @@ _GAUGES = {
     "dead": ("cmc_webhooks_dead_signals", "Signals that died; at most 1,000 rows are looked at"),
     "oldest_pending": ("cmc_webhooks_oldest_owed_seconds", "For how long the oldest signal is owed"),
     "rejected": ("cmc_webhooks_open_rejected_events", "Rejected events that nobody resolved"),
-    "silence": ("cmc_webhooks_silence_seconds", "Since the last notification; absent before the first"),
+    "silence": ("cmc_webhooks_silence_seconds", "Since CMC posted last; absent before the first"),
 }
 _UP = ("cmc_webhooks_database_up", "Whether the database answered; if not, all that is read there is absent")
 

@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from cmc_webhooks import batch, rows, store, wire
 from cmc_webhooks.event_types import EVENT_TYPES
-from cmc_webhooks.models import RejectedEvent
+from cmc_webhooks.models import Notification, RejectedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def of(using: str, sent: wire.Notification) -> wire.Notification:
 
     What is older than events are kept is not missed.
     """
-    ready = batch.Batch.of(sent, datetime.now(UTC))
+    ready = batch.Batch.of(sent, datetime.now(UTC), Notification.Sources.REST.value)
     known = _known(using, ready)
     refused = store.known_keys(using, RejectedEvent, {rejection.key for rejection in sent.rejections})
     return replace(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cmc_webhooks import event_types, ingest, rows, selection, store, wire
+from cmc_webhooks.models import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,4 +64,7 @@ def _is_readable(row: RejectedEvent) -> bool:
 
 
 def _store(row: RejectedEvent) -> bool:
-    return not ingest.receive(_frame(row), received_at=rows.aware(row.received_at)).rejected
+    receipt = ingest.receive(
+        _frame(row), received_at=rows.aware(row.received_at), source=Notification.Sources.RETRY.value
+    )
+    return not receipt.rejected

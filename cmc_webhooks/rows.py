@@ -139,12 +139,13 @@ def block_event(record: wire.BlockRecord, notification: UUID, times: Times) -> B
 
 
 def notification(
-    sent: wire.Notification, received_at: datetime, *, new: int, repeated: int, rejected: int
+    sent: wire.Notification, received_at: datetime, source: str, *, new: int, repeated: int, rejected: int
 ) -> Notification:
-    """One POST as counts; its key begins with the time of receipt."""
+    """What came together as counts; its key begins with the time of receipt."""
     return Notification(
         id=wire.time_key(int(received_at.timestamp() * 1000)),
         received_at=stored(received_at),
+        source=source,
         event_type=sent.event_type[: _room(Notification, "event_type")],
         server_composition=sent.server_composition[: _room(Notification, "server_composition")],
         new=new,

@@ -87,6 +87,10 @@ class TestBackfill:
         assert event.occurred_at == datetime(2023, 1, 25, 5, 6, 7, tzinfo=UTC)
         assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
         assert sent.of("status_changed")[0]["old"] == "succeeded"
+        assert set(models.Notification.objects.values_list("event_type", "source")) == {
+            ("deliveries", "webhook"),
+            ("bounces", "rest"),
+        }
 
     def test_knows_what_the_webhook_told_though_rows_say_less(self, run, rest_api, sent):
         events = [delivery(), delivery(status="succeeded", created="2023-01-25 14:03:09")]
@@ -181,7 +185,12 @@ class TestBackfill:
 
     def test_takes_no_more_than_a_hundred_at_once(self, run, rest_api, monkeypatch):
         sizes, take = [], ingest.take
-        monkeypatch.setattr(ingest, "take", lambda sent: sizes.append(len(sent.records)) or take(sent))
+
+        def counted(sent, **how):
+            sizes.append(len(sent.records))
+            return take(sent, **how)
+
+        monkeypatch.setattr(ingest, "take", counted)
         rest_api.answers.append((200, json.dumps({"deliveries": numbered(255)})))
 
         run(kinds=["deliveries"], compare=False)

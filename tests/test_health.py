@@ -95,6 +95,16 @@ class TestLook:
         assert now.silence == pytest.approx(3600, abs=30)
         assert json.loads(json.dumps(now.as_dict()))["last_notification"] == last.received_at.isoformat()
 
+    @pytest.mark.parametrize("source", ["rest", "retry"])
+    def test_takes_nothing_that_was_fetched_or_read_again_for_a_word_of_cmc(self, source):
+        factories.NotificationFactory(received_at=datetime.now(UTC), source=source)
+        before = health.look(USING)
+        posted = factories.NotificationFactory(received_at=datetime.now(UTC) - timedelta(hours=1))
+        after = health.look(USING)
+
+        assert (before.last_notification, before.silence) == (None, None)
+        assert after.last_notification == posted.received_at
+
     def test_says_so_where_the_database_is_away(self, monkeypatch):
         def away(using):
             raise OperationalError("the server is gone")

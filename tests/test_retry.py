@@ -35,6 +35,13 @@ class TestRetry:
         assert row.resolved_at is not None
         assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
 
+    def test_leaves_a_notification_that_says_so(self):
+        rejected(delivery())
+
+        retry.retry(USING, every())
+
+        assert models.Notification.objects.get().source == "retry"
+
     @pytest.mark.parametrize(
         "row",
         [
@@ -84,6 +91,6 @@ class TestRetry:
 
     def test_keeps_what_the_database_refuses_open(self, monkeypatch):
         rejected(delivery())
-        monkeypatch.setattr(retry.ingest, "receive", lambda frame, received_at: retry.ingest.Receipt(0, 0, 1))
+        monkeypatch.setattr(retry.ingest, "receive", lambda frame, **how: retry.ingest.Receipt(0, 0, 1))
 
         assert retry.retry(USING, every()) == retry.Retried(rejected=1)

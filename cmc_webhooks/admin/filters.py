@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import bounces, event_types, keyset, rows, statistics, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
-from cmc_webhooks.models import PendingSignal
+from cmc_webhooks.models import Notification, PendingSignal
 from cmc_webhooks.querysets import exactly
 from cmc_webhooks.status import BounceClass, DeliveryStatus
 
@@ -78,6 +78,19 @@ class EventTypeFilter(WordFilter):
     title = _("event type")
     parameter_name = column = "event_type"
     words = {name: name for name in event_types.EVENT_TYPES}
+
+
+class SourceFilter(ChoiceFilter):
+    """Notifications by how they came."""
+
+    title = _("source")
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
+        return Notification.Sources.choices
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(source=value)
 
 
 class BounceClassFilter(ChoiceFilter):

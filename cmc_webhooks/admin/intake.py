@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @admin.register(Notification)
 class NotificationAdmin(base.ReadOnlyAdmin):
-    list_display = ("received", "event_type", "server_composition", "new", "repeated", "rejected")
-    list_filter = (filters.EventTypeFilter, filters.ReceivedFilter)
+    list_display = ("received", "source", "event_type", "server_composition", "new", "repeated", "rejected")
+    list_filter = (filters.SourceFilter, filters.EventTypeFilter, filters.ReceivedFilter)
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("received", "event_type", "server_composition")}),
+        (None, {"fields": ("received", "source", "event_type", "server_composition")}),
         (_("Events"), {"fields": ("new", "repeated", "rejected")}),
     )
 

@@ -217,10 +217,8 @@ def _intake(using: str, request: HttpRequest) -> list[tuple[str, SafeString | st
         return request.user.has_perm(f"cmc_webhooks.view_{model}")
 
     if may("notification"):
-        last = (
-            Notification._default_manager.using(using).order_by("-pk").values_list("received_at", flat=True)
-        )
-        told.append((_("last notification"), markup.moment(last.first()) or "–", _list("notification")))
+        last = markup.moment(Notification.last_posted(using)) or "–"
+        told.append((_("last notification"), last, _list("notification", source="webhook")))
     if may("pendingsignal"):
         states = PendingSignal._default_manager.using(using).order_by().values_list("state")
         rows = dict(states.annotate(Count("pk")))

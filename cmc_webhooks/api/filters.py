@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import django_filters.rest_framework as filters
-from django.core.validators import RegexValidator
-from django.db.models import Q
 from rest_framework import exceptions
 
-from cmc_webhooks import bounces, wire
-from cmc_webhooks.api import moments
-from cmc_webhooks.querysets import exactly
-from cmc_webhooks.status import BounceClass
+from cmc_webhooks.api import parameters
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,8 +27,6 @@ __all__ = [
     "RejectedEventFilter",
 ]
 
-LONGEST = 4000
-
 
 class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc] # untyped base
     """Filters lists; refuses parameters that are unknown or given twice, on lists and details."""
@@ -53,100 +44,6 @@ class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc] # untype
         return queryset if view.detail else super().filter_queryset(request, queryset, view)
 
 
-class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
-    """The very text; blanks, letter case and accents count on every database."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, strip=False, max_length=LONGEST, **kwargs)
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        return exactly(queryset, self.field_name, value)
-
-
-class TextsFilter(TextFilter):
-    """One of several texts, with commas between them."""
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        found = [exactly(queryset, self.field_name, text) for text in value.split(",")]
-        return reduce(or_, found)
-
-
-class DomainFilter(TextFilter):
-    """A recipient domain, in any letter case."""
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return super().filter(queryset, value.removeprefix("@").lower()) if value else queryset
-
-
-class ApiDataFilter(TextFilter):
-    """API data; SQLite takes the partial index only where the query repeats its condition."""
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        found = super().filter(queryset, value)
-        return found.exclude(**{self.field_name: ""}) if value else found
-
-
-class SenderFilter(TextFilter):
-    """The address of a From header, with or without a display name, in any letter case."""
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        address = wire.normalise_address(value)
-        bare = Q(**{f"{self.field_name}__iexact": address})
-        named = Q(**{f"{self.field_name}__iendswith": f"<{address}>"})
-        return queryset.filter(bare | named)
-
-
-class BoundFilter(filters.Filter):  # type: ignore[misc] # untyped base
-    """One end of a range of time; `HistoryFilter.filter_queryset` filters by both at once."""
-
-    field_class = moments.MomentField
-
-    def filter(self, queryset: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
-        return queryset
-
-
-class BounceClassFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
-    """One of our classes of bounce codes; of mails, those whose winning bounce is of the class."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        allowed = f"Allowed are: {', '.join(BounceClass.values)}."
-        super().__init__(choices=BounceClass.choices, error_messages={"invalid_choice": allowed}, **kwargs)
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return bounces.of_classes(queryset, [value]) if value else queryset
-
-
-class BounceClassesFilter(TextFilter):
-    """One of several classes, with commas between them."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        allowed = "|".join(BounceClass.values)
-        message = f"Allowed are, with commas between them: {', '.join(BounceClass.values)}."
-        super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return bounces.of_classes(queryset, value.split(",")) if value else queryset
-
-
-class ResolvedFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
-    """Rejected events that were read again since, or those that were not."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        choices = [("true", "true"), ("false", "false")]
-        super().__init__(
-            choices=choices, error_messages={"invalid_choice": "Allowed are: true, false."}, **kwargs
-        )
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(resolved_at__isnull=value == "false") if value else queryset
-
-
 def _for_message(queryset: MailQuerySet | MailEventQuerySet, name: str, value: str) -> QuerySet[Any]:
     return queryset.for_message(value)
 
@@ -158,10 +55,10 @@ def _for_address(queryset: MailQuerySet | MailEventQuerySet, name: str, value: s
 class ReceivedFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
     """By the time of receipt."""
 
-    received_after = BoundFilter(
+    received_after = parameters.BoundFilter(
         end=False, label="received_after", help_text="A day, or a time in ISO 8601; included."
     )
-    received_before = BoundFilter(
+    received_before = parameters.BoundFilter(
         end=True,
         label="received_before",
         help_text="A day, which is included, or a time in ISO 8601, which is not.",
@@ -180,10 +77,10 @@ class ReceivedFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
 class OccurredFilter(ReceivedFilter):
     """By CMC's clock as well."""
 
-    occurred_after = BoundFilter(
+    occurred_after = parameters.BoundFilter(
         end=False, label="occurred_after", help_text="A day, or a time in ISO 8601; included."
     )
-    occurred_before = BoundFilter(
+    occurred_before = parameters.BoundFilter(
         end=True,
         label="occurred_before",
         help_text="A day, which is included, or a time in ISO 8601, which is not.",
@@ -202,10 +99,10 @@ class OccurredFilter(ReceivedFilter):
 class HistoryFilter(OccurredFilter):
     """What the lists of mails and of their events have in common."""
 
-    message_id = TextFilter(
+    message_id = parameters.TextFilter(
         method=_for_message, label="message_id", help_text="With or without angle brackets."
     )
-    recipient = TextFilter(
+    recipient = parameters.TextFilter(
         method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
     )
 
@@ -213,17 +110,17 @@ class HistoryFilter(OccurredFilter):
 class MailFilter(HistoryFilter):
     """Mails. A mail's time is that of its first event, so each belongs to one day."""
 
-    sender = SenderFilter("header_from", label="sender")
-    api_data = ApiDataFilter("api_data", label="api_data")
-    server_composition = TextFilter("server_composition", label="server_composition")
-    server_composition__in = TextsFilter("server_composition", label="server_composition__in")
-    domain = DomainFilter("domain", label="domain")
-    status = TextFilter("status", label="status")
-    status__in = TextsFilter("status", label="status__in")
-    bounce_code = TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = BounceClassFilter(label="bounce_class")
-    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+    sender = parameters.SenderFilter("header_from", label="sender")
+    api_data = parameters.ApiDataFilter("api_data", label="api_data")
+    server_composition = parameters.TextFilter("server_composition", label="server_composition")
+    server_composition__in = parameters.TextsFilter("server_composition", label="server_composition__in")
+    domain = parameters.DomainFilter("domain", label="domain")
+    status = parameters.TextFilter("status", label="status")
+    status__in = parameters.TextsFilter("status", label="status__in")
+    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
+    bounce_class = parameters.BounceClassFilter(label="bounce_class")
+    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
     received = "created_at"
 
     def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
@@ -237,11 +134,13 @@ class MailFilter(HistoryFilter):
 class MailEventFilter(HistoryFilter):
     """What deliveries and bounces have in common."""
 
-    sender = SenderFilter("mail__header_from", label="sender")
-    api_data = ApiDataFilter("mail__api_data", label="api_data")
-    server_composition = TextFilter("mail__server_composition", label="server_composition")
-    server_composition__in = TextsFilter("mail__server_composition", label="server_composition__in")
-    domain = DomainFilter("mail__domain", label="domain")
+    sender = parameters.SenderFilter("mail__header_from", label="sender")
+    api_data = parameters.ApiDataFilter("mail__api_data", label="api_data")
+    server_composition = parameters.TextFilter("mail__server_composition", label="server_composition")
+    server_composition__in = parameters.TextsFilter(
+        "mail__server_composition", label="server_composition__in"
+    )
+    domain = parameters.DomainFilter("mail__domain", label="domain")
 
     def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         return queryset.occurred_between(after, before)
@@ -250,29 +149,29 @@ class MailEventFilter(HistoryFilter):
 class DeliveryEventFilter(MailEventFilter):
     """Deliveries, by their own status."""
 
-    status = TextFilter("status", label="status")
-    status__in = TextsFilter("status", label="status__in")
+    status = parameters.TextFilter("status", label="status")
+    status__in = parameters.TextsFilter("status", label="status__in")
 
 
 class BounceEventFilter(MailEventFilter):
     """Bounces, by their own code."""
 
-    bounce_code = TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = BounceClassFilter(label="bounce_class")
-    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
+    bounce_class = parameters.BounceClassFilter(label="bounce_class")
+    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
 
 
 class BlockEventFilter(OccurredFilter):
     """Blocks, by address and code."""
 
-    recipient = TextFilter(
+    recipient = parameters.TextFilter(
         method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
     )
-    bounce_code = TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = BounceClassFilter(label="bounce_class")
-    bounce_class__in = BounceClassesFilter(label="bounce_class__in")
+    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
+    bounce_class = parameters.BounceClassFilter(label="bounce_class")
+    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
 
     def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         return queryset.occurred_between(after, before)
@@ -281,13 +180,14 @@ class BlockEventFilter(OccurredFilter):
 class NotificationFilter(ReceivedFilter):
     """Notifications."""
 
-    event_type = TextFilter("event_type", label="event_type")
-    server_composition = TextFilter("server_composition", label="server_composition")
+    source = parameters.SourceFilter("source", label="source")
+    event_type = parameters.TextFilter("event_type", label="event_type")
+    server_composition = parameters.TextFilter("server_composition", label="server_composition")
 
 
 class RejectedEventFilter(ReceivedFilter):
     """Rejected events; `resolved` are those that were read again since."""
 
-    event_type = TextFilter("event_type", label="event_type")
-    server_composition = TextFilter("server_composition", label="server_composition")
-    resolved = ResolvedFilter(label="resolved")
+    event_type = parameters.TextFilter("event_type", label="event_type")
+    server_composition = parameters.TextFilter("server_composition", label="server_composition")
+    resolved = parameters.ResolvedFilter(label="resolved")

@@ -67,6 +67,10 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "latest": ("The latest 20 mails to it, the one received last first.", None),
     "occurrences": ("How often CMC says it occurred, as sent.", "1"),
     "raw": ("What was sent, without secrets.", None),
+    "source": (
+        "webhook (posted by CMC), rest (fetched by cmc_backfill) or retry (rejected events, read again).",
+        "webhook",
+    ),
     "event_type": ("CMC's word for the kind of the events.", "deliveries"),
     "new": ("Events that were new, a number.", 98),
     "repeated": ("Events that were known already, a number.", 2),

@@ -145,11 +145,17 @@ class BlockEventSerializer(Described, serializers.ModelSerializer[BlockEvent]):
 
 
 class NotificationSerializer(Described, serializers.ModelSerializer[Notification]):
-    """One POST, as counts of its events."""
+    """Events that came together, as counts."""
+
+    # No enum: its name would clash with that of a project's own. DRF takes it out of the class.
+    source = serializers.CharField(read_only=True)  # type: ignore[assignment]
 
     class Meta:
         model = Notification
-        fields = ("id", "received_at", "event_type", "server_composition", "new", "repeated", "rejected")
+        fields = (
+            *("id", "received_at", "source", "event_type", "server_composition"),
+            *("new", "repeated", "rejected"),
+        )
         read_only_fields = fields
 
 

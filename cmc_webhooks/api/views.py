@@ -150,7 +150,7 @@ class BlockEventViewSet(HistoryViewSet):
 
 
 class NotificationViewSet(HistoryViewSet):
-    """POSTs that were answered 200, as counts."""
+    """What came in: POSTs that were answered 200 and what was fetched, as counts."""
 
     queryset = Notification.objects.all()
     serializer_class = serializers.NotificationSerializer

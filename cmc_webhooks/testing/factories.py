@@ -37,6 +37,7 @@ class NotificationFactory(factory.django.DjangoModelFactory):
 
     received_at = factory.LazyAttribute(lambda it: _moment(it.number))
     id = factory.LazyAttribute(lambda it: wire.time_key(int(it.received_at.timestamp() * 1000)))
+    source = "webhook"
     event_type = "deliveries"
     server_composition = "pro"
     new = 1

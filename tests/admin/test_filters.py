@@ -99,11 +99,13 @@ class TestOtherFilters:
 
     def test_of_notifications(self, browser):
         old = factories.NotificationFactory(event_type="bounces")
-        new = factories.NotificationFactory(event_type="opens", received_at=timezone.now())
+        new = factories.NotificationFactory(event_type="opens", received_at=timezone.now(), source="rest")
 
         assert browser.listed("notification", event_type="bounces") == [old]
         assert browser.listed("notification", event_type="other") == [new]
         assert browser.listed("notification", since="today") == [new]
+        assert browser.listed("notification", source="webhook") == [old]
+        assert browser.listed("notification", source="rest") == [new]
 
     def test_of_rejected_events(self, browser):
         waiting = factories.RejectedEventFactory()

@@ -155,6 +155,11 @@ class TestOverview:
         assert len(open_overview(browser).context["intake"]) == 4
         assert open_overview(browser_of("view_mail", is_staff=True)).context["intake"] == []
 
+    def test_takes_what_was_fetched_for_no_word_of_cmc(self, browser):
+        factories.NotificationFactory(source="rest")
+
+        assert open_overview(browser).context["intake"][0][:2] == ("last notification", "–")
+
     def test_is_linked_from_the_apps_page_and_the_list(self, browser):
         url = reverse("admin:cmc_webhooks_mail_overview")
         viewer = browser_of("view_bounceevent", is_staff=True)

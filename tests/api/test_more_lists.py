@@ -36,13 +36,20 @@ class TestLists:
 
     def test_of_notifications_show_counts(self, api):
         old = factories.NotificationFactory(new=3, repeated=2, rejected=1)
-        new = factories.NotificationFactory(event_type="bounces", received_at=START + timedelta(days=5))
+        new = factories.NotificationFactory(
+            event_type="bounces", received_at=START + timedelta(days=5), source="rest"
+        )
 
         rows = api.list("notification").json()["results"]
 
         assert [row["id"] for row in rows] == [str(new.pk), str(old.pk)]
         assert (rows[1]["new"], rows[1]["repeated"], rows[1]["rejected"]) == (3, 2, 1)
+        assert [row["source"] for row in rows] == ["rest", "webhook"]
         assert api.found("notification", event_type="bounces") == {str(new.pk)}
+        assert api.found("notification", source="rest") == {str(new.pk)}
+        assert api.list("notification", source="post").json() == {
+            "source": ["Allowed are: webhook, rest, retry."]
+        }
         assert api.found("notification", received_before="2023-01-26") == {str(old.pk)}
 
     def test_of_rejected_events_show_what_was_sent(self, api):

@@ -163,8 +163,8 @@ class TestCmcBackfill:
         rest_api.rows["deliveries", "pro", "2023-01-26"] = [delivery(created="2023-01-26 00:00:00")]
         take = ingest.take
 
-        def interrupted(sent):
-            take(sent)
+        def interrupted(sent, **how):
+            take(sent, **how)
             raise KeyboardInterrupt
 
         monkeypatch.setattr(ingest, "take", interrupted)

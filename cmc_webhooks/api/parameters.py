@@ -1,0 +1,142 @@
+"""What single parameters of a list mean: a word, one of several, one of a few, one end of a range of time."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import django_filters.rest_framework as filters
+from django.core.validators import RegexValidator
+from django.db.models import Q
+
+from cmc_webhooks import bounces, wire
+from cmc_webhooks.api import moments
+from cmc_webhooks.models import Notification
+from cmc_webhooks.querysets import exactly
+from cmc_webhooks.status import BounceClass
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+__all__ = [
+    "ApiDataFilter",
+    "BounceClassFilter",
+    "BounceClassesFilter",
+    "BoundFilter",
+    "DomainFilter",
+    "ResolvedFilter",
+    "SenderFilter",
+    "SourceFilter",
+    "TextFilter",
+    "TextsFilter",
+]
+
+LONGEST = 4000
+
+
+class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
+    """The very text; blanks, letter case and accents count on every database."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, strip=False, max_length=LONGEST, **kwargs)
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        return exactly(queryset, self.field_name, value)
+
+
+class TextsFilter(TextFilter):
+    """One of several texts, with commas between them."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        found = [exactly(queryset, self.field_name, text) for text in value.split(",")]
+        return reduce(or_, found)
+
+
+class DomainFilter(TextFilter):
+    """A recipient domain, in any letter case."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return super().filter(queryset, value.removeprefix("@").lower()) if value else queryset
+
+
+class ApiDataFilter(TextFilter):
+    """API data; SQLite takes the partial index only where the query repeats its condition."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        found = super().filter(queryset, value)
+        return found.exclude(**{self.field_name: ""}) if value else found
+
+
+class SenderFilter(TextFilter):
+    """The address of a From header, with or without a display name, in any letter case."""
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        address = wire.normalise_address(value)
+        bare = Q(**{f"{self.field_name}__iexact": address})
+        named = Q(**{f"{self.field_name}__iendswith": f"<{address}>"})
+        return queryset.filter(bare | named)
+
+
+class BoundFilter(filters.Filter):  # type: ignore[misc] # untyped base
+    """One end of a range of time; `HistoryFilter.filter_queryset` filters by both at once."""
+
+    field_class = moments.MomentField
+
+    def filter(self, queryset: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
+        return queryset
+
+
+class WordFilter(filters.ChoiceFilter):  # type: ignore[misc] # untyped base
+    """One of a few words, which the refusal of another one names."""
+
+    choices: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        allowed = f"Allowed are: {', '.join(word for word, _ in self.choices)}."
+        errors = {"invalid_choice": allowed}
+        super().__init__(*args, choices=self.choices, error_messages=errors, **kwargs)
+
+
+class SourceFilter(WordFilter):
+    """Notifications by how they came."""
+
+    choices = Notification.Sources.choices
+
+
+class BounceClassFilter(WordFilter):
+    """One of our classes of bounce codes; of mails, those whose winning bounce is of the class."""
+
+    choices = BounceClass.choices
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return bounces.of_classes(queryset, [value]) if value else queryset
+
+
+class BounceClassesFilter(TextFilter):
+    """One of several classes, with commas between them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        allowed = "|".join(BounceClass.values)
+        message = f"Allowed are, with commas between them: {', '.join(BounceClass.values)}."
+        super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return bounces.of_classes(queryset, value.split(",")) if value else queryset
+
+
+class ResolvedFilter(WordFilter):
+    """Rejected events that were read again since, or those that were not."""
+
+    choices = [("true", "true"), ("false", "false")]
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(resolved_at__isnull=value == "false") if value else queryset
