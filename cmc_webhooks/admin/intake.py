@@ -63,7 +63,7 @@ class RejectedEventAdmin(base.ReadOnlyAdmin):
 
     @admin.action(description=_("Read the chosen events again"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return actions.retry_rejected(self, request, queryset)
+        return actions.Retry.run(self, request, queryset)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cmc_webhooks.retry_rejectedevent")

@@ -122,11 +122,11 @@ class MailAdmin(ExportingAdmin):
 
     @admin.action(description=_("Send the signals of the chosen mails again"), permissions=["redeliver"])
     def redeliver(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return actions.redeliver_mails(self, request, queryset)
+        return actions.Redeliver.run(self, request, queryset)
 
     @admin.action(description=_("Erase the people whom the chosen mails went to"), permissions=["erase"])
     def erase(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return actions.erase_people(self, request, queryset)
+        return actions.Erase.run(self, request, queryset)
 
     def has_erase_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cmc_webhooks.erase_mail")
