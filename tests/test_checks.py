@@ -7,13 +7,11 @@ import pytest
 from django.core.checks import run_checks
 from django.db import connection, connections
 from django.test import override_settings
-from django.urls import include, path
 
 from cmc_webhooks import checks, conf
 from cmc_webhooks.conf import PREFIX
 from cmc_webhooks.models import Mail
 
-GOOD_SECRET = "a-secret-of-enough-letters"
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -22,47 +20,9 @@ def ids(messages):
 
 
 def found(**values):
-    """The ids for a project with these settings, a good key among them unless they say otherwise."""
-    with override_settings(
-        **{PREFIX + name: value for name, value in {"API_KEYS": [GOOD_SECRET], **values}.items()}
-    ):
-        return ids([*checks.check_secrets(None), *checks.check_settings(None)])
-
-
-class TestCheckSecrets:
-    @pytest.mark.parametrize(
-        ("values", "expected"),
-        [
-            pytest.param({}, [], id="a good key"),
-            pytest.param({"API_KEYS": []}, ["E001"], id="nothing"),
-            pytest.param({"API_KEYS": [], "BASIC_AUTH": ["cmc:" + GOOD_SECRET]}, [], id="BASIC alone"),
-            pytest.param({"API_KEYS": [], "BEARER_TOKENS": (GOOD_SECRET,)}, [], id="Bearer alone"),
-            pytest.param({"API_KEYS": [], "ALLOW_UNAUTHENTICATED": True}, ["W005"], id="open, not DEBUG"),
-            pytest.param({"API_KEYS": GOOD_SECRET}, ["E002"], id="text for a list"),
-            pytest.param({"API_KEYS": [""]}, ["E002"], id="empty text"),
-            pytest.param({"API_KEYS": [None]}, ["E002"], id="no text"),
-            pytest.param({"BASIC_AUTH": [GOOD_SECRET]}, ["E003"], id="no colon"),
-            pytest.param({"API_KEYS": ["short"]}, ["W004"], id="short"),
-            pytest.param({"BEARER_TOKENS": ["ünusual-but-long-enough"]}, ["W004"], id="not ASCII"),
-            pytest.param({"HEALTH_TOKENS": [GOOD_SECRET]}, [], id="a good health token"),
-            pytest.param({"HEALTH_TOKENS": GOOD_SECRET}, ["E002"], id="text for a list of health tokens"),
-            pytest.param({"HEALTH_TOKENS": ["short"]}, ["W004"], id="a short health token"),
-            pytest.param({"API_KEYS": [], "HEALTH_TOKENS": [GOOD_SECRET]}, ["E001"], id="health alone"),
-        ],
-    )
-    def test_names_each_mistake(self, values, expected):
-        assert found(**values) == expected
-
-    def test_accepts_an_open_webhook_for_local_work(self):
-        with override_settings(DEBUG=True):
-            assert found(API_KEYS=[], ALLOW_UNAUTHENTICATED=True) == []
-
-    def test_shows_no_secret(self):
-        with override_settings(CMC_WEBHOOKS_API_KEYS=["hush"], CMC_WEBHOOKS_BASIC_AUTH=["hush"]):
-            messages = checks.check_secrets(None)
-
-        assert len(messages) == 3
-        assert "hush" not in "".join(f"{message.msg} {message.hint}" for message in messages)
+    """The ids for a project with these settings."""
+    with override_settings(**{PREFIX + name: value for name, value in values.items()}):
+        return ids(checks.check_settings(None))
 
 
 class TestCheckSettings:
@@ -89,21 +49,11 @@ class TestCheckSettings:
             ({"ALLOWED_NETWORKS": [1]}, ["E011"]),
             ({"ALLOWED_NETWORKS": []}, ["E011"]),
             ({"ALLOWED_NETWORKS": ["192.0.2.1", "2001:db8::/32"]}, []),
-            ({"RETENTION": {"event": 90}}, ["E013"]),
-            ({"RETENTION": {"events": "90"}}, ["E013"]),
-            ({"RETENTION": 90}, ["E013"]),
-            ({"RETENTION": {"events": 30}}, ["W014"]),
-            ({"SUPPRESSION": {"hard": 1}}, ["E040"]),
             ({"RELATED_OBJECT": "tests.nothing"}, ["E041"]),
             ({"EMAIL_BACKEND": "tests.nothing"}, ["E042"]),
             ({"DROP_SUPPRESSED": "no"}, ["E007"]),
             ({"RELATED_OBJECT": "tests.factories.START"}, ["E041"]),
             ({"RELATED_OBJECT": "tests.conftest.delivery"}, []),
-            ({"SUPPRESSION": {"soft": 0}}, ["E040"]),
-            ({"SUPPRESSION": {"window": None}}, ["E040"]),
-            ({"SUPPRESSION": 3}, ["E040"]),
-            ({"SUPPRESSION": {"soft": 1, "window": 7, "expires": None}}, []),
-            ({"RETENTION": {"events": 90, "personal": 400}}, []),
             ({"MAX_SILENCE": "2h"}, ["E035"]),
             ({"MAX_SILENCE": 0}, ["E035"]),
             ({"MAX_SILENCE": True}, ["E035"]),
@@ -111,11 +61,22 @@ class TestCheckSettings:
             ({"MAX_SILENCE": float("nan")}, ["E035"]),
             ({"MAX_SILENCE": 7200}, []),
             ({"MAX_SILENCE": 0.5}, []),
+            ({"EMAIL_BACKEND": "cmc_webhooks.email_backend.SuppressingBackend"}, ["E045"]),
+            ({"MAX_BODY": 4 * 1024 * 1024}, ["W046"]),
+            ({"MAX_BODY": 2_621_440}, []),
+            ({"MAX_EVENTS": 99}, ["W049"]),
+            ({"MAX_EVENTS": 100}, []),
         ],
         ids=str,
     )
     def test_names_each_mistake(self, values, expected):
         assert found(**values) == expected
+
+    @pytest.mark.parametrize(("limit", "expected"), [(None, []), (1_000, ["W046"])])
+    def test_knows_the_limit_of_django(self, limit, expected):
+        with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=limit):
+            assert found(MAX_BODY=2_000) == expected
+            assert found() == []  # who has not chosen one has Django's
 
     @pytest.mark.parametrize(
         ("proxies", "expected"), [(0, ["W012"]), (1, [])], ids=["no trusted proxy", "one trusted proxy"]
@@ -155,24 +116,6 @@ class TestDeferred:
         monkeypatch.setattr(checks.settings.django, "VERSION", (6, 0, 0, "final", 0))
         with override_settings(TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}):
             assert found(DISPATCH="deferred") == []
-
-
-class Urlconf:
-    def __init__(self, *patterns):
-        self.urlpatterns = list(patterns)
-
-
-class TestCheckAddress:
-    @pytest.mark.parametrize("mount", ["cmc/webhook", "", "deep/er/hook"])
-    def test_is_content_with_both_spellings(self, mount):
-        with override_settings(ROOT_URLCONF=Urlconf(path(mount, include("cmc_webhooks.urls")))):
-            assert checks.check_address(None) == []
-
-    @pytest.mark.parametrize("mount", [None, "cmc/webhook/"])
-    def test_warns_of_a_missing_spelling(self, mount):
-        patterns = [] if mount is None else [path(mount, include("cmc_webhooks.urls"))]
-        with override_settings(ROOT_URLCONF=Urlconf(*patterns)):
-            assert ids(checks.check_address(None)) == ["W015"]
 
 
 class Scattered:

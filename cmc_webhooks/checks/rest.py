@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 from cmc_webhooks.checks.messages import Message, error
-from cmc_webhooks.checks.settings import is_list, is_zone
+from cmc_webhooks.checks.values import is_list, is_zone
 from cmc_webhooks.conf import app_settings
 
 if TYPE_CHECKING:
