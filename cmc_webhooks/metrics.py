@@ -2,7 +2,8 @@
 
 What the webhook did is counted by each process, what is owed is read from the database at a scrape. With
 PROMETHEUS_MULTIPROC_DIR the counts of all processes are added up:
-https://prometheus.github.io/client_python/multiprocess/. No label is a word that a sender chooses.
+https://prometheus.github.io/client_python/multiprocess/. No label is a word that a sender chooses, so all of
+them are known and begin at 0: of what appears with its first count, Prometheus sees no increase.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter as Tally
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
@@ -21,7 +22,7 @@ from prometheus_client.registry import Collector
 from cmc_webhooks import durable, health, ingest, store
 from cmc_webhooks.event_types import EVENT_TYPES
 from cmc_webhooks.models import BounceEvent, DeliveryEvent
-from cmc_webhooks.status import DeliveryStatus, bounce_class
+from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,11 @@ Arguments = ParamSpec("Arguments")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # what `generate_latest` makes in any version
 OTHER = "other"
-STATUSES = frozenset(DeliveryStatus.values)
+WORDS = {"deliveries": (*DeliveryStatus.values, OTHER), "bounces": BounceClass.values}
+"""By event type, what new events are counted under; of all other types it is one word."""
+REFUSALS = (400, 401, 403, 405, 413, 415, 503)
+IS_SHARED = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+"""Whether each count is written to a folder, whose files of all processes are read together."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _notifications = Counter("cmc_webhooks_notifications", "Notifications that were stored", ["event_type"])
@@ -58,6 +63,27 @@ _GAUGES = {
 _UP = ("cmc_webhooks_database_up", "Whether the database answered; if not, all that is read there is absent")
 
 
+@cache
+def _begin() -> None:
+    """Show all that may be counted, as 0.
+
+    Raises:
+        OSError: the folder of the counts is gone, or full.
+    """
+    for event_type in (*EVENT_TYPES, OTHER):
+        for metric in (_notifications, _repeated, _rejected, _seconds):
+            metric.labels(event_type)
+    for event_type in EVENT_TYPES:
+        for word in WORDS.get(event_type, (OTHER,)):
+            _events.labels(event_type, word)
+    for code in REFUSALS:
+        _refusals.labels(str(code))
+
+
+if not IS_SHARED:  # else with the first request, or each command that is run would leave files in the folder
+    _begin()
+
+
 def _quietly(work: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """`work` that raises nothing: what is told to be stored is stored, whether it can be counted or not."""
 
@@ -74,20 +100,20 @@ def _quietly(work: Callable[Arguments, None]) -> Callable[Arguments, None]:
 @_quietly
 def count(receipt: ingest.Receipt) -> None:
     """Count a notification that was stored."""
+    _begin()
     event_type = receipt.event_type if receipt.event_type in EVENT_TYPES else OTHER
     _notifications.labels(event_type).inc()
     _seconds.labels(event_type).observe(receipt.seconds)
     for status, number in Tally(map(_status, receipt.events)).items():
         _events.labels(event_type, status).inc(number)
-    if receipt.repeated:
-        _repeated.labels(event_type).inc(receipt.repeated)
-    if receipt.rejected:
-        _rejected.labels(event_type).inc(receipt.rejected)
+    _repeated.labels(event_type).inc(receipt.repeated)
+    _rejected.labels(event_type).inc(receipt.rejected)
 
 
 @_quietly
 def count_refusal(code: int) -> None:
     """Count a request that was answered with this HTTP status, and not stored."""
+    _begin()
     _refusals.labels(str(code)).inc()
 
 
@@ -95,9 +121,10 @@ def exposition() -> bytes:
     """All metrics of the project as text, of all processes where they share a folder.
 
     Raises:
-        ValueError: PROMETHEUS_MULTIPROC_DIR is no folder.
+        OSError, ValueError: PROMETHEUS_MULTIPROC_DIR is no folder.
     """
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _begin()
+    if not IS_SHARED:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call,unused-ignore]
@@ -143,7 +170,7 @@ REGISTRY.register(_from_database)
 def _status(event: Any) -> str:
     """The word that an event is counted under: one of a few, whatever was sent."""
     if isinstance(event, DeliveryEvent):
-        return event.status if event.status in STATUSES else OTHER
+        return event.status if event.status in DeliveryStatus.values else OTHER
     if isinstance(event, BounceEvent):
         return str(bounce_class(event.bounce_code))
     return OTHER

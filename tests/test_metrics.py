@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from cmc_webhooks import durable, health, views
+from cmc_webhooks import durable, event_types, health, views
+from cmc_webhooks.status import BounceClass, DeliveryStatus
 from tests import factories
 from tests.conftest import bounce, delivery
 
@@ -119,6 +121,21 @@ class TestCountRefusal:
 
 
 class TestExposition:
+    def test_begins_with_0_for_all_that_may_be_counted(self):
+        told = samples(metrics.exposition().decode())
+
+        kinds = (*event_types.EVENT_TYPES, "other")
+        words = {"deliveries": (*DeliveryStatus.values, "other"), "bounces": BounceClass.values}
+        events = {(kind, word) for kind in event_types.EVENT_TYPES for word in words.get(kind, ["other"])}
+        codes = {str(code) for code in views._ANSWERS.values()}
+        by_type = ("notifications_total", "repeated_events_total", "rejected_events_total")
+        assert {
+            *(("cmc_webhooks_events_total", *sorted(labels)) for labels in events),
+            *((f"cmc_webhooks_{name}", kind) for name in by_type for kind in kinds),
+            *(("cmc_webhooks_ingest_seconds_count", kind) for kind in kinds),
+            *(("cmc_webhooks_refusals_total", code) for code in codes),
+        } <= set(told)
+
     def test_shows_what_is_owed_and_how_long_cmc_is_silent(self):
         factories.PendingSignalFactory(items=[[]] * 3)
         factories.PendingSignalFactory(items=[[]], state="dead")
@@ -186,21 +203,26 @@ class TestExposition:
 
 
 SEVERAL = """
-import os
+import json, os
+from pathlib import Path
 import django
 django.setup()
 from django.core.management import call_command
 from django.test import Client
 from tests.conftest import API_KEY, delivery, notification
 call_command("migrate", verbosity=0)
+left = [path.name for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*")]
+def look():
+    answer = Client().get("/cmc/health/metrics", headers={"Authorization": "Bearer a-token-for-this-test"})
+    return answer.status_code, answer.content.decode()
+first = look()
 for number in range(2):
     if os.fork() == 0:
         body = notification("deliveries", delivery(f"<{number}@x>"))
         answer = Client().generic("POST", "/cmc/webhook", body, "application/json")
         os._exit(answer.status_code != 200)
 assert [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(2)] == [0, 0]
-answer = Client().get("/cmc/health/metrics", headers={"Authorization": "Bearer a-token-for-this-test"})
-print(answer.status_code, answer.content.decode())
+print(json.dumps([left, first, look()]))
 """
 
 
@@ -226,23 +248,24 @@ class TestSeveralProcesses:
             timeout=120,
         )
         assert ran.returncode == 0, ran.stderr
-        code, _, text = ran.stdout.partition(" ")
-        return int(code), text
+        return json.loads(ran.stdout)
 
     def test_are_added_up(self, tmp_path):
         folder = tmp_path / "metrics"
         folder.mkdir()
 
-        code, text = self.run(tmp_path, folder)
+        left_by_a_command, (_, first), (code, text) = self.run(tmp_path, folder)
 
-        told = samples(text)
-        assert code == 200
+        before, told = samples(first), samples(text)
+        assert (code, left_by_a_command) == (200, [])
+        assert before["cmc_webhooks_notifications_total", "deliveries"] == 0
+        assert before["cmc_webhooks_refusals_total", "503"] == 0
         assert told["cmc_webhooks_notifications_total", "deliveries"] == 2
         assert told["cmc_webhooks_events_total", "deliveries", "queued"] == 2
         assert told["cmc_webhooks_database_up",] == 1
         assert told["cmc_webhooks_silence_seconds",] < 600
 
     def test_store_notifications_without_their_folder(self, tmp_path):
-        code, text = self.run(tmp_path, tmp_path / "missing")
+        *_, (code, text) = self.run(tmp_path, tmp_path / "missing")
 
         assert (code, "unavailable" in text) == (503, True)
