@@ -44,7 +44,7 @@ def names(text):
 def rows(text):
     """The tables, each row as the number of its cells and the names in its first two."""
     return [
-        (len(cells), [re.findall(r"`[^`]+`", cell) for cell in cells[:2]])
+        (len(cells), [sorted(re.findall(r"`[^`]+`", cell)) for cell in cells[:2]])
         for line in prose(text).splitlines()
         if line.lstrip().startswith("|")
         for cells in [re.split(r"(?<!\\)\|", line.strip().strip("|"))]
