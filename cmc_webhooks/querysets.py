@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from django.conf import settings
 from django.db import connections, models
 from django.db.models import Q
 from django.utils import timezone
@@ -48,14 +49,16 @@ class EventQuerySet(models.QuerySet[Any]):
     """Events by time."""
 
     def occurred_between(self, after: datetime | None = None, before: datetime | None = None) -> Self:
-        """The events with `after` <= `occurred_at` < `before` (aware); found by ranges of the primary key.
+        """The events with `after` <= `occurred_at` < `before`; found by ranges of the primary key.
+
+        The bounds are aware, or naive as the project stores times where USE_TZ is off.
 
         Keys carry CMC's wall clock, which is less than a day from UTC in any zone; events without a usable
         `created` have no time in their key and are looked at one by one: whether there are any is asked at
         once, with one statement, if `after` is given.
         """
         exact, by_key = Q(), Q()
-        after, before = _within_calendar(after), _within_calendar(before)
+        after, before = _as_stored(after), _as_stored(before)
         if after is not None:
             exact &= Q(occurred_at__gte=after)
             by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, days=-1)))
@@ -138,20 +141,23 @@ def _column(address: str) -> str:
     return wire.normalise_address(address)[:ADDRESS_LENGTH]
 
 
-def _within_calendar(moment: datetime | None) -> datetime | None:
-    """An aware moment in UTC, at the end of the calendar that it lies beyond; a naive one as it is."""
+def _as_stored(moment: datetime | None) -> datetime | None:
+    """A moment as the project stores times, at the end of the calendar that it lies beyond."""
     if moment is None or timezone.is_naive(moment):
         return moment
+    zone = UTC if settings.USE_TZ else timezone.get_default_timezone()
     try:
-        return moment.astimezone(UTC)
+        here = moment.astimezone(zone)
     except OverflowError:
-        end = datetime.max if moment.year > 1 else datetime.min  # noqa: DTZ901 - UTC in the next line
-        return end.replace(tzinfo=UTC)
+        end = datetime.max if moment.year > 1 else datetime.min  # noqa: DTZ901 - in the zone of the next line
+        here = end.replace(tzinfo=zone)
+    return here if settings.USE_TZ else here.replace(tzinfo=None)
 
 
 def _wall_clock(moment: datetime, *, days: int) -> datetime:
     """`moment` in UTC, without its zone and moved by `days`, within the years that exist."""
-    aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    zone = timezone.get_default_timezone()
+    aware = timezone.make_aware(moment, zone) if timezone.is_naive(moment) else moment
     try:
         return aware.astimezone(UTC).replace(tzinfo=None) + timedelta(days=days)
     except OverflowError:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.db import router
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from cmc_webhooks import rows, store, wire
 from cmc_webhooks.conf import app_settings
@@ -125,7 +124,7 @@ def forget(address: str) -> bool:
 
 def _decide(address: str, kind: str, **values: Any) -> Suppression:
     bare = wire.normalise_address(address)
-    decided_at = rows.stored(timezone.now())
+    decided_at = rows.stored(datetime.now(UTC))
     decision = Suppression(
         id=wire.address_key(bare), address=bare[:ADDRESS_LENGTH], kind=kind, decided_at=decided_at, **values
     )
@@ -156,7 +155,7 @@ def _judged(addresses: Iterable[str]) -> dict[str, Verdict]:
 
 
 def _with_decision(outcomes: Iterable[Outcome], decision: _Decision | None) -> Verdict:
-    now = timezone.now()
+    now = datetime.now(UTC)
     if decision is None:
         return judge(map(_aware, outcomes), app_settings.suppression, now)
     if decision.kind == Suppression.Kinds.BLOCKED:
@@ -178,7 +177,7 @@ def _told(addresses: Iterable[str]) -> _Told:
     """One statement: each address's bounces and blocks, a later success, and what was decided."""
     rule, keys = app_settings.suppression, {address: wire.address_key(address) for address in addresses}
     places = {str(key): address for address, key in keys.items()}
-    since = timezone.now() - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
+    since = datetime.now(UTC) - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
     decisions = {}
     for told in store.told_of(router.db_for_read(Mail), keys, rows.stored(since)):

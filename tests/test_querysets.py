@@ -6,8 +6,9 @@ from datetime import timezone as offset
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import override
 
-from cmc_webhooks import models, wire
+from cmc_webhooks import models, rows, wire
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -242,3 +243,21 @@ class TestOccurredBetween:
         events = models.DeliveryEvent.objects.occurred_between(after, before)
 
         assert list(events) == ([event] if found else [])
+
+    @pytest.mark.parametrize("active", ["UTC", "Pacific/Kiritimati"])
+    @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+    def test_takes_aware_bounds_where_times_are_naive(self, settings, zone, active):
+        settings.USE_TZ, settings.TIME_ZONE = False, zone
+        noon = self.START
+        stored = rows.stored(noon)
+        event = factories.DeliveryEventFactory(
+            occurred_at=stored, mail__created_at=stored, notification__received_at=stored
+        )
+        between = models.DeliveryEvent.objects.occurred_between
+
+        with override(active):
+            assert list(between(noon, noon + timedelta(microseconds=1))) == [event]
+            assert list(between(stored, stored + timedelta(microseconds=1))) == [event]
+            assert not between(before=noon).exists()
+            assert not between(after=noon + timedelta(microseconds=1)).exists()
+            assert between(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)).exists()

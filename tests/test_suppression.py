@@ -244,3 +244,24 @@ def _now(days=0):
     """A wall clock, as CMC's is."""
     moment = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(days=days)
     return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+@pytest.mark.django_db
+class TestNaiveTimes:
+    def test_are_compared_as_what_they_mean(self, settings, open_hook):
+        settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+        soon, now = timedelta(hours=1), datetime.now(UTC)
+        open_hook.send(
+            "bounces", bounce(created=f"{now.astimezone(ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}")
+        )
+        suppression.block("a@x.jp", until=now + soon)
+        suppression.block("b@x.jp", until=now - soon)
+
+        verdicts = suppression.verdicts(["user@example.jp", "a@x.jp", "b@x.jp"])
+
+        assert [verdict.may_send for verdict in verdicts.values()] == [False, False, True]
+        assert suppression.look_up("user@example.jp").verdict == verdicts["user@example.jp"]
+        assert abs(verdicts["user@example.jp"].since - now) < timedelta(minutes=1)
+        assert verdicts["a@x.jp"].until == now + soon
+        assert suppression.release("user@example.jp").forgiven_until is not None
+        assert suppression.may_send("user@example.jp")

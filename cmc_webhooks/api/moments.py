@@ -7,11 +7,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from cmc_webhooks import keyset
+from cmc_webhooks import keyset, rows
 
 __all__ = ["MomentField", "bound"]
 
@@ -46,7 +45,7 @@ def bound(text: str, *, end: bool) -> datetime:
     except ValueError as error:
         raise BadMoment(text) from error
     aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-    return aware if settings.USE_TZ else timezone.make_naive(aware)
+    return rows.stored(aware)
 
 
 def _moment(

@@ -78,6 +78,16 @@ class TestBound:
 
         assert moment == datetime(2023, 1, 25, 21, 0)  # noqa: DTZ001 - USE_TZ is off
 
+    def test_is_naive_in_the_zone_of_the_project_whatever_is_active(self, settings):
+        settings.USE_TZ = False
+        settings.TIME_ZONE = "Asia/Tokyo"
+
+        with django_timezone.override("America/New_York"):
+            exact = moments.bound("2023-01-25T12:00:00Z", end=False)
+            local = moments.bound("2023-01-25T07:00", end=False)
+
+        assert exact == local == datetime(2023, 1, 25, 21, 0)  # noqa: DTZ001 - USE_TZ is off
+
     @pytest.mark.parametrize(
         "text",
         [
