@@ -16,7 +16,7 @@ from cmc_webhooks.conf import app_settings
 from cmc_webhooks.models import BlockEvent, Mail, Suppression
 from cmc_webhooks.querysets import ADDRESS_LENGTH
 from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
-from cmc_webhooks.verdicts import BY_HAND, FREE, Outcome, Rule, Verdict, judge
+from cmc_webhooks.verdicts import AHEAD, BY_HAND, FREE, Outcome, Rule, Verdict, believable, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,8 +113,11 @@ def release(address: str, *, note: str = "") -> Suppression:
     Newer is what happened later, by CMC's clock: what is told again stays forgiven.
     """
     told = _told([wire.normalise_address(address)])
-    latest = max((outcome.at for its in told.outcomes.values() for outcome in its), default=None)
-    return _decide(address, Suppression.Kinds.RELEASED, forgiven_until=latest, note=note)
+    outcomes = _believable((outcome for its in told.outcomes.values() for outcome in its), datetime.now(UTC))
+    latest = max((outcome.at for outcome in outcomes), default=None)
+    return _decide(
+        address, Suppression.Kinds.RELEASED, forgiven_until=latest and rows.stored(latest), note=note
+    )
 
 
 def forget(address: str) -> bool:
@@ -154,33 +157,39 @@ def _judged(addresses: Iterable[str]) -> dict[str, Verdict]:
     }
 
 
-def _with_decision(outcomes: Iterable[Outcome], decision: _Decision | None) -> Verdict:
+def _with_decision(stored: Iterable[Outcome], decision: _Decision | None) -> Verdict:
     now = datetime.now(UTC)
+    outcomes = _believable(stored, now)
     if decision is None:
-        return judge(map(_aware, outcomes), app_settings.suppression, now)
+        return judge(outcomes, app_settings.suppression, now)
     if decision.kind == Suppression.Kinds.BLOCKED:
         until = decision.until and rows.aware(decision.until)
         if until is None or until > now:
             since = rows.aware(decision.decided_at)
             return Verdict(may_send=False, reason=BY_HAND, since=since, until=until)
-    forgiven = decision.forgiven_until
+    forgiven = decision.forgiven_until and rows.aware(decision.forgiven_until)
     newer = [outcome for outcome in outcomes if forgiven is None or outcome.at > forgiven]
-    return judge(map(_aware, newer), app_settings.suppression, now)
+    return judge(newer, app_settings.suppression, now)
 
 
-def _aware(outcome: Outcome) -> Outcome:
-    heard_at = outcome.heard_at and rows.aware(outcome.heard_at)
-    return Outcome(rows.aware(outcome.at), outcome.word, heard_at)
+def _believable(stored: Iterable[Outcome], now: datetime) -> list[Outcome]:
+    """The outcomes with aware times, none of them in a future that a wrong clock told of."""
+    return believable(
+        (Outcome(rows.aware(at), word, heard_at and rows.aware(heard_at)) for at, word, heard_at in stored),
+        now,
+    )
 
 
 def _told(addresses: Iterable[str]) -> _Told:
     """One statement: each address's bounces and blocks, a later success, and what was decided."""
     rule, keys = app_settings.suppression, {address: wire.address_key(address) for address in addresses}
     places = {str(key): address for address, key in keys.items()}
-    since = datetime.now(UTC) - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
+    now = datetime.now(UTC)
+    since = now - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
     decisions = {}
-    for told in store.told_of(router.db_for_read(Mail), keys, rows.stored(since)):
+    between = rows.stored(since), rows.stored(now + AHEAD)
+    for told in store.told_of(router.db_for_read(Mail), keys, between):
         if told.kind == store.told.DECISION:
             place = places[str(UUID(told.place))]
             decisions[place] = _Decision(told.word, told.at, told.other, told.forgiven_until)

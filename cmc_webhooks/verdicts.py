@@ -10,10 +10,13 @@ from cmc_webhooks.status import BounceClass, DeliveryStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BY_HAND", "Outcome", "Rule", "Verdict", "judge"]
+__all__ = ["AHEAD", "BY_HAND", "Outcome", "Rule", "Verdict", "believable", "judge"]
 
 BY_HAND = "by_hand"
 """The reason of a block that a person decided on."""
+
+AHEAD = timedelta(days=1)
+"""A time further ahead than this is one of a wrong clock, not of a wrong zone."""
 
 
 class Rule(NamedTuple):
@@ -51,6 +54,20 @@ class Verdict(NamedTuple):
 FREE = Verdict(may_send=True)
 
 
+def believable(outcomes: Iterable[Outcome], now: datetime) -> list[Outcome]:
+    """The outcomes, those of a wrong clock as what they can be; times are aware.
+
+    A bounce that is still to come happened when we heard of it; a success that is says nothing.
+    """
+    made = []
+    for outcome in outcomes:
+        if outcome.at <= now + AHEAD:
+            made.append(outcome)
+        elif outcome.word != DeliveryStatus.SUCCEEDED:
+            made.append(outcome._replace(at=min(outcome.heard_at or now, now)))
+    return made
+
+
 def judge(outcomes: Iterable[Outcome], rule: Rule, now: datetime) -> Verdict:
     """The verdict that outcomes in any order lead to; times are aware.
 
@@ -66,9 +83,17 @@ def judge(outcomes: Iterable[Outcome], rule: Rule, now: datetime) -> Verdict:
             row = [*row, at] if row and at - row[-1] <= rule.window else [at]
         in_a_row = word == BounceClass.SOFT and len(row) >= rule.soft
         if in_a_row or word in (BounceClass.HARD, BounceClass.SUPPRESSED):
-            until = max(at, heard_at or at) + rule.expires if rule.expires is not None else None
+            until = _end(max(at, heard_at or at), rule)
             verdict = Verdict(may_send=False, reason=word, since=at, until=until)
     return FREE if verdict.until and verdict.until <= now else verdict
+
+
+def _end(moment: datetime, rule: Rule) -> datetime | None:
+    """When what begins then has expired; None: never, or after all days that a calendar has."""
+    try:
+        return None if rule.expires is None else moment + rule.expires
+    except OverflowError:
+        return None
 
 
 def _by_time(outcome: Outcome) -> tuple[datetime, bool]:

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from cmc_webhooks import models, suppression
+from cmc_webhooks import models, suppression, verdicts
 from cmc_webhooks.suppression import Outcome, Rule, Verdict
 from tests import factories
-from tests.conftest import bounce
+from tests.conftest import bounce, delivery
 
 NOW = datetime(2023, 3, 1, tzinfo=UTC)
 FREE = Verdict(may_send=True)
@@ -67,9 +67,34 @@ class TestJudge:
         assert judge((181, "hard")) == FREE
         assert judge((179, "hard")).reason == "hard"
 
+    def test_never_ends_behind_the_calendar(self):
+        assert judge((3, "hard"), rule=Rule(expires=timedelta(days=2_950_000))).until is None
+
     def test_goes_by_the_rule_that_it_is_given(self):
         assert judge((3, "soft"), rule=Rule(soft=1)).reason == "soft"
         assert judge((3, "hard"), rule=Rule(expires=timedelta(days=2))) == FREE
+
+
+class TestBelievable:
+    def believable(self, ahead, word, heard_at):
+        outcome = Outcome(NOW + ahead, word, heard_at)
+        [*found] = verdicts.believable([outcome], NOW)
+        return outcome, found
+
+    @pytest.mark.parametrize("ahead", [-timedelta(days=9), timedelta(), timedelta(hours=14)])
+    @pytest.mark.parametrize("word", ["hard", "succeeded"])
+    def test_are_outcomes_of_any_zone(self, ahead, word):
+        outcome, found = self.believable(ahead, word, day(9))
+
+        assert found == [outcome]
+
+    def test_take_a_bounce_to_come_for_one_of_its_receipt(self):
+        _, found = self.believable(timedelta(days=9), "hard", day(3))
+
+        assert found == [Outcome(day(3), "hard", day(3))]
+
+    def test_take_no_success_to_come_for_one(self):
+        assert self.believable(timedelta(days=9), "succeeded", day(3))[1] == []
 
 
 @pytest.mark.django_db
@@ -143,6 +168,33 @@ class TestVerdicts:
         }
         assert found == {address: suppression.look_up(address).verdict for address in found}
 
+    @pytest.mark.parametrize("created", ["2099-01-01 00:00:00", "9999-12-29 23:59:59"])
+    @pytest.mark.parametrize("kind", ["bounces", "blocks"])
+    def test_are_found_where_a_clock_is_ahead_by_years(self, open_hook, kind, created):
+        told = (
+            bounce(created=created) if kind == "bounces" else {"email": "user@example.jp", "created": created}
+        )
+        open_hook.send(kind, told, api_key=None)
+
+        verdict = suppression.verdicts(["user@example.jp"])["user@example.jp"]
+
+        assert verdict == suppression.look_up("user@example.jp").verdict
+        assert not verdict.may_send
+        assert abs(verdict.until - timezone.now() - timedelta(days=180)) < timedelta(minutes=1)
+
+    def test_are_not_led_astray_by_a_success_that_is_still_to_come(self, open_hook):
+        for values in ({"created": "2099-01-01 00:00:00"}, {"created": _now(days=3), "messageId": "<b@x>"}):
+            open_hook.send("deliveries", delivery(status="succeeded", **values), api_key=None)
+        open_hook.send("bounces", bounce("<c@x>", created=_now(days=2)), api_key=None)
+        assert suppression.look_up("user@example.jp").verdict.reason == "hard"
+        assert not suppression.may_send("user@example.jp")
+        open_hook.send(
+            "deliveries", delivery("<d@x>", status="succeeded", created=_now(days=1)), api_key=None
+        )
+
+        assert suppression.look_up("user@example.jp").verdict == FREE
+        assert suppression.may_send("user@example.jp")
+
     def test_are_by_the_spelling_that_was_asked_for(self):
         factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())
         spellings = ["USER@Example.JP", "User <user@example.jp>", "user@example.jp", "other@example.jp", ""]
@@ -187,6 +239,14 @@ class TestRelease:
         assert suppression.may_send("user@example.jp")
         open_hook.send("bounces", bounce("<b@x>", created=_now(days=1)), api_key=None)
         assert suppression.look_up("user@example.jp").verdict.reason == "hard"
+
+    def test_forgives_no_bounce_to_come_though_a_clock_was_ahead(self, open_hook):
+        open_hook.send("bounces", bounce(created="2099-01-01 00:00:00"), api_key=None)
+        suppression.release("user@example.jp")
+        assert suppression.may_send("user@example.jp")
+        open_hook.send("bounces", bounce("<b@x>", created=_now(days=-0.5)), api_key=None)
+
+        assert not suppression.may_send("user@example.jp")
 
     def test_ends_a_block_by_hand(self):
         suppression.block("a@x.jp")

@@ -45,7 +45,7 @@ UNION ALL
 SELECT each.address, {success}, '{succeeded}', latest.at, NULL, NULL
 FROM (SELECT DISTINCT address FROM bad) AS each, LATERAL (
     SELECT max(status_at) AS at FROM {mail}
-    WHERE address = each.address AND status = '{succeeded}' AND created_at >= %s
+    WHERE address = each.address AND status = '{succeeded}' AND created_at >= %s AND status_at <= %s
 ) AS latest
 WHERE latest.at IS NOT NULL
 """
@@ -65,18 +65,19 @@ class Told(NamedTuple):
     forgiven_until: datetime | None
 
 
-def told_of(using: str, addresses: Mapping[str, UUID], since: datetime) -> Iterable[Told]:
+def told_of(using: str, addresses: Mapping[str, UUID], between: tuple[datetime, datetime]) -> Iterable[Told]:
     """What is told of these addresses, each with the key of its decision, in any order.
 
-    Successes are the latest of each address, of mails whose first event was received after `since` (as
-    stored). Where the collation takes é for e, rows of addresses alike are among them.
+    Successes are the latest of each address before the end of `between` (as stored), of mails whose first
+    event was received after its start. Where the collation takes é for e, rows of addresses alike are among
+    them.
     """
     if app_settings.raw_sql and connections[using].vendor == "postgresql":
-        return _by_json(using, addresses, since)
-    return _by_orm(using, addresses, since)
+        return _by_json(using, addresses, between)
+    return _by_orm(using, addresses, between)
 
 
-def _by_json(using: str, addresses: Mapping[str, UUID], since: datetime) -> list[Told]:
+def _by_json(using: str, addresses: Mapping[str, UUID], between: tuple[datetime, datetime]) -> list[Told]:
     quote = connections[using].ops.quote_name
     sql = _TOLD.format(
         mail=quote(Mail._meta.db_table),
@@ -91,16 +92,19 @@ def _by_json(using: str, addresses: Mapping[str, UUID], since: datetime) -> list
     )
     given = json.dumps([{"address": address, "id": key.hex} for address, key in addresses.items()])
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [given, since])
+        cursor.execute(sql, [given, *between])
         return [Told(*row) for row in cursor.fetchall()]
 
 
-def _by_orm(using: str, addresses: Mapping[str, UUID], since: datetime) -> Iterable[Told]:
+def _by_orm(using: str, addresses: Mapping[str, UUID], between: tuple[datetime, datetime]) -> Iterable[Told]:
     mails = Mail.objects.using(using).filter(address__in=addresses).order_by()
     bounced = mails.exclude(bounce_event_id=None).annotate(kind_=Value(BOUNCE))
     blocked = BlockEvent.objects.using(using).filter(address__in=addresses).order_by()
     bad = Q(address__in=bounced.values("address")) | Q(address__in=blocked.values("address"))
-    succeeded = mails.filter(bad, status=DeliveryStatus.SUCCEEDED, created_at__gte=since).values("address")
+    since, until = between
+    succeeded = mails.filter(
+        bad, status=DeliveryStatus.SUCCEEDED, created_at__gte=since, status_at__lte=until
+    ).values("address")
     decided = Suppression._default_manager.using(using).filter(pk__in=addresses.values()).order_by()
     none = Cast(Value(None), DateTimeField())
     rows: Any = (
