@@ -22,6 +22,7 @@ __all__ = [
     "MailEventQuerySet",
     "MailQuerySet",
     "exactly",
+    "may_be_cut",
 ]
 
 Rows = TypeVar("Rows", bound=models.QuerySet[Any])
@@ -80,7 +81,11 @@ class BlockEventQuerySet(EventQuerySet):
 
     def for_address(self, address: str) -> Self:
         """The events of one address, in any spelling, with or without a display name."""
-        return exactly(self, "address", _column(address))
+        whole = wire.normalise_address(address)
+        if not may_be_cut(whole):
+            return exactly(self, "address", whole)
+        alike = self.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "raw")
+        return self.filter(pk__in=[key for key, raw in alike if _blocked(raw) == whole])
 
 
 class MailEventQuerySet(EventQuerySet):
@@ -100,10 +105,15 @@ class MailEventQuerySet(EventQuerySet):
         return mails
 
 
+def may_be_cut(address: str) -> bool:
+    """Whether a column may hold the beginning of this normalised address only, or of a longer one too."""
+    return len(address) >= ADDRESS_LENGTH
+
+
 def _to_address(mails: models.QuerySet[Any], address: str, prefix: str = "") -> Q:
     """The condition for mails to this address. One that was cut to its column is compared whole, here."""
     whole = wire.normalise_address(address)
-    if len(whole) > ADDRESS_LENGTH:
+    if may_be_cut(whole):
         alike = mails.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "recipient")
         keys = [key for key, recipient in alike if wire.normalise_address(recipient) == whole]
         return Q(**{f"{prefix}pk__in": keys})
@@ -137,8 +147,9 @@ def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:
     return [key for key, text in neighbours if wire.bare_message_id(text) == bare]
 
 
-def _column(address: str) -> str:
-    return wire.normalise_address(address)[:ADDRESS_LENGTH]
+def _blocked(raw: dict[str, Any]) -> str:
+    """The whole address of a block, by what was sent."""
+    return wire.normalise_address(wire.BlockRecord.of("blocks", "", 0, raw).recipient)
 
 
 def _as_stored(moment: datetime | None) -> datetime | None:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from cmc_webhooks import rows, store, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.models import BlockEvent, Mail, Suppression
-from cmc_webhooks.querysets import ADDRESS_LENGTH
+from cmc_webhooks.querysets import ADDRESS_LENGTH, may_be_cut
 from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
 from cmc_webhooks.verdicts import AHEAD, BY_HAND, FREE, Outcome, Rule, Verdict, believable, judge
 
@@ -73,33 +73,40 @@ def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
     found: dict[str, Verdict] = {}
     while some := list(islice(given, ADDRESSES_AT_ONCE)):
         bare = {spelling: wire.normalise_address(spelling) for spelling in some}
-        short = {address for address in bare.values() if address and len(address) <= ADDRESS_LENGTH}
-        judged = _judged(short)
-        for spelling, address in bare.items():
-            long = len(address) > ADDRESS_LENGTH  # it is compared whole, by itself
-            found[spelling] = look_up(address).verdict if long else judged.get(address, FREE)
+        judged = _judged({address for address in bare.values() if address and not may_be_cut(address)})
+        for spelling, address in bare.items():  # a long one is compared whole, by itself
+            found[spelling] = look_up(address).verdict if may_be_cut(address) else judged.get(address, FREE)
     return found
 
 
 def look_up(address: str) -> Address:
     """What is known of an address, in any spelling; three statements, and one for `latest`."""
-    mails = Mail.objects.for_address(address).order_by("-created_at", "-pk")
+    bare = wire.normalise_address(address)
+    mails = Mail.objects.for_address(bare).order_by("-created_at", "-pk")
+    outcomes = _outcomes(mails)
+    decided = Suppression._default_manager.filter(pk=wire.address_key(bare))
+    decision = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
+    verdict = _with_decision([*outcomes, *_blocks(bare)], decision and _Decision(*decision))
+    return Address(bare, verdict, outcomes, mails[:LATEST])
+
+
+def _outcomes(mails: QuerySet[Mail]) -> list[Outcome]:
+    """How the latest of these mails ended; one statement."""
     ends = mails.values_list("status", "bounce_code", "bounce_event_id", "status_at", "created_at")
-    outcomes = [
+    return [
         Outcome(status_at or created_at, bounce_class(code) if bounced else status, created_at)
         for status, code, bounced, status_at, created_at in ends[:MOST_MAILS]
         if bounced or status == DeliveryStatus.SUCCEEDED
     ]
+
+
+def _blocks(address: str) -> list[Outcome]:
+    """CMC's latest operations on an address."""
     blocks = BlockEvent.objects.for_address(address).order_by("-pk")
-    blocked = [
+    return [
         Outcome(at, BounceClass.SUPPRESSED, heard_at)
         for at, heard_at in blocks.values_list("occurred_at", "received_at")[:MOST_MAILS]
     ]
-    bare = wire.normalise_address(address)
-    decided = Suppression._default_manager.filter(pk=wire.address_key(bare))
-    decision = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
-    verdict = _with_decision([*outcomes, *blocked], decision and _Decision(*decision))
-    return Address(bare, verdict, outcomes, mails[:LATEST])
 
 
 def block(address: str, *, until: datetime | None = None, note: str = "") -> Suppression:
@@ -112,9 +119,12 @@ def release(address: str, *, note: str = "") -> Suppression:
 
     Newer is what happened later, by CMC's clock: what is told again stays forgiven.
     """
-    told = _told([wire.normalise_address(address)])
-    outcomes = _believable((outcome for its in told.outcomes.values() for outcome in its), datetime.now(UTC))
-    latest = max((outcome.at for outcome in outcomes), default=None)
+    bare = wire.normalise_address(address)
+    if may_be_cut(bare):
+        told = [*_outcomes(Mail.objects.for_address(bare).order_by("-created_at", "-pk")), *_blocks(bare)]
+    else:
+        told = _told([bare]).outcomes[bare]
+    latest = max((outcome.at for outcome in _believable(told, datetime.now(UTC))), default=None)
     return _decide(
         address, Suppression.Kinds.RELEASED, forgiven_until=latest and rows.stored(latest), note=note
     )
@@ -145,7 +155,7 @@ class _Decision(NamedTuple):
 class _Told(NamedTuple):
     """By address: outcomes that can still count, and decisions."""
 
-    outcomes: dict[str, list[Outcome]]
+    outcomes: defaultdict[str, list[Outcome]]
     decisions: dict[str, _Decision]
 
 

@@ -101,6 +101,15 @@ class TestForAddress:
         mail = factories.MailFactory(recipient=long, address=long[:320])
 
         assert list(models.Mail.objects.for_address(long)) == [mail]
+        assert not models.Mail.objects.for_address(long[:320]).exists()
+
+    def test_finds_a_block_of_an_address_longer_than_its_column(self):
+        long = f"{'x' * 400}@example.jp"
+        block = factories.BlockEventFactory(address=long[:320], raw={"to": f"X <{long.upper()}>"})
+        erased = factories.BlockEventFactory(address=long[:320], raw={})
+
+        assert list(models.BlockEvent.objects.for_address(long)) == [block]
+        assert not models.BlockEvent.objects.for_address(erased.address).exists()
 
 
 class TestOccurredBetween:

@@ -216,6 +216,15 @@ class TestVerdicts:
 
         assert suppression.may_send(f"{long}c@x.jp")
         assert not suppression.may_send(f"{long}b@x.jp")
+        assert suppression.may_send(long)
+
+    def test_compare_long_addresses_of_blocks_whole(self, open_hook):
+        long = "a" * 320
+        open_hook.send("blocks", {"email": f"B <{long}b@x.jp>"}, api_key=None)
+
+        assert suppression.may_send(f"{long}c@x.jp")
+        assert suppression.may_send(long)
+        assert not suppression.may_send(f"{long.upper()}b@x.jp")
 
     def test_cost_one_statement_for_a_thousand(self, django_assert_num_queries):
         addresses = [f"user{number}@example.jp" for number in range(2001)]
@@ -239,6 +248,18 @@ class TestRelease:
         assert suppression.may_send("user@example.jp")
         open_hook.send("bounces", bounce("<b@x>", created=_now(days=1)), api_key=None)
         assert suppression.look_up("user@example.jp").verdict.reason == "hard"
+
+    @pytest.mark.parametrize("length", [320, 321])
+    @pytest.mark.parametrize("kind", ["bounces", "blocks"])
+    def test_forgives_addresses_longer_than_their_column(self, open_hook, kind, length):
+        long = f"{'a' * (length - 5)}@x.jp"
+        told = bounce(to=long, created=_now()) if kind == "bounces" else {"to": long, "created": _now()}
+        open_hook.send(kind, told, api_key=None)
+        assert not suppression.may_send(long)
+
+        suppression.release(long)
+
+        assert suppression.may_send(long)
 
     def test_forgives_no_bounce_to_come_though_a_clock_was_ahead(self, open_hook):
         open_hook.send("bounces", bounce(created="2099-01-01 00:00:00"), api_key=None)

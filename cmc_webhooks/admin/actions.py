@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import durable, erasure, ingest, redeliver, retry, store
+from cmc_webhooks import durable, erasure, ingest, redeliver, retry, store, wire
 from cmc_webhooks.models import RejectedEvent
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ class Erase(Action):
 
     def __init__(self, chosen: Sequence[Any]) -> None:
         super().__init__(chosen)
-        self.people = {mail.address for mail in chosen if erasure.is_address(mail.address)}
+        whole = (wire.normalise_address(mail.recipient) for mail in chosen)  # `address` may be cut
+        self.people = {address for address in whole if erasure.is_address(address)}
 
     def refusal(self) -> Told | None:
         if len(self.people) > PEOPLE:

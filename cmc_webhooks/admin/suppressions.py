@@ -62,9 +62,9 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
         return [base.Tool(_("Decide about an address"), url)]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """What was decided about an address that was erased can only be taken back."""
-        is_erased = isinstance(obj, Suppression) and not obj.address
-        return not is_erased and admin.ModelAdmin.has_change_permission(self, request, obj)
+        """What was decided about an address that was erased, or cut to its column, can only be taken back."""
+        is_whole = not isinstance(obj, Suppression) or obj.pk == wire.address_key(obj.address)
+        return is_whole and admin.ModelAdmin.has_change_permission(self, request, obj)
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = ["address", "kind", "until", "note"]

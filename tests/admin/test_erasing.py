@@ -41,6 +41,16 @@ class TestErase:
         assert "hanako" not in entry.object_repr
         assert other != kept
 
+    def test_takes_an_address_that_was_cut_to_its_column_whole(self, officer):
+        long = f"{'a' * 250}@{'b' * 100}"
+        chosen = factories.MailFactory(recipient=f"{long}.jp", address=long[:320])
+        other = factories.MailFactory(recipient=f"{long}.com", address=long[:320])
+
+        act(officer, "mail", "erase", [chosen], confirmed="yes")
+
+        assert list(models.Mail.objects.filter(erased_at=None)) == [other]
+        assert list(models.Mail.objects.filter(recipient="")) == [chosen]
+
     def test_wants_its_own_permission(self):
         mail = factories.MailFactory()
 

@@ -87,6 +87,15 @@ class TestChanging:
         assert admin_client.post(url, fields(kind="released")).status_code == 403
         assert "erased" in admin_client.get(LIST).content.decode()
 
+    def test_is_not_possible_where_the_address_was_cut(self, admin_client):
+        long = f"{'a' * 400}@x.jp"
+        row = suppression.block(long)
+        url = reverse("admin:cmc_webhooks_suppression_change", args=[row.pk])
+
+        assert admin_client.post(url, fields(kind="released")).status_code == 403
+        assert not suppression.may_send(long)
+        assert models.Suppression.objects.count() == 1
+
 
 class TestDeleting:
     @pytest.mark.parametrize("address", ["user@example.jp", ""], ids=["named", "erased"])
