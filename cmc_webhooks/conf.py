@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "PREFIX", "Settings", "app_settings"]
 
 PREFIX = "CMC_WEBHOOKS_"
+MOST_DAYS = 36_500
+"""A century: what is to be kept for longer is kept, and so many days more would leave the calendar."""
 
 DEFAULTS: Mapping[str, Any] = {
     "API_KEYS": (),
@@ -124,8 +126,8 @@ class Settings:
 
     @property
     def retention(self) -> dict[str, int]:
-        """Days by kind; a kind that is not named is kept."""
-        return dict(self.raw("RETENTION"))
+        """Days by kind, a century at most; a kind that is not named is kept."""
+        return {kind: min(days, MOST_DAYS) for kind, days in dict(self.raw("RETENTION")).items()}
 
     @property
     def retention_of_events(self) -> int | None:
@@ -135,9 +137,13 @@ class Settings:
 
     @property
     def suppression(self) -> Rule:
-        """When an address is suppressed, and for how long."""
+        """When an address is suppressed, and for how long: a century at most, or for ever."""
         given = dict(self.raw("SUPPRESSION"))
-        days = {name: value and timedelta(days=value) for name, value in given.items() if name != "soft"}
+        days = {
+            name: value and timedelta(days=min(value, MOST_DAYS))
+            for name, value in given.items()
+            if name != "soft"
+        }
         return Rule()._replace(**{**given, **days})
 
     @property

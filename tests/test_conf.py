@@ -71,6 +71,7 @@ class TestSettings:
             ("RETENTION", {"events": 90}, "retention_of_events", 90),
             ("RETENTION", {"mails": 90, "events": 400}, "retention_of_events", 90),
             ("RETENTION", {"personal": 90}, "retention_of_events", None),
+            ("RETENTION", {"mails": 10**12}, "retention", {"mails": 36_500}),
             ("REST_USER", "api@example.com", "rest_user", "api@example.com"),
             ("REST_USER", None, "rest_user", ""),
             ("REST_KEY", "k", "rest_key", "k"),

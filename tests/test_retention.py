@@ -289,6 +289,12 @@ class TestRun:
 
         assert retention.run(USING) == {"notifications": 1, "mails": 0}
 
+    def test_keeps_for_ever_what_no_calendar_is_long_enough_for(self, settings, open_hook):
+        settings.CMC_WEBHOOKS_RETENTION = {"events": 999_999, "mails": 10**12}
+
+        assert open_hook.send("deliveries", delivery(), api_key=None).status_code == 200
+        assert retention.run(USING) == {"events": 0, "mails": 0}
+
     def test_does_nothing_without_the_setting(self):
         factories.NotificationFactory(received_at=OLD)
 
