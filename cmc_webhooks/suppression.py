@@ -191,19 +191,40 @@ def _believable(stored: Iterable[Outcome], now: datetime) -> list[Outcome]:
 
 
 def _told(addresses: Iterable[str]) -> _Told:
-    """One statement: each address's bounces and blocks, a later success, and what was decided."""
+    """Each address's bounces and blocks, a later success, and what was decided.
+
+    One statement; a second one where a bounce still counts that we heard of late: there older successes do.
+    """
     rule, keys = app_settings.suppression, {address: wire.address_key(address) for address in addresses}
     places = {str(key): address for address, key in keys.items()}
-    now = datetime.now(UTC)
-    since = now - rule.expires - rule.soft * rule.window - _LATE if rule.expires else _EVER
+    now, using = datetime.now(UTC), router.db_for_read(Mail)
+    end, since, counted = (rows.stored(each) for each in (now + AHEAD, *_bounds(rule, now)))
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
-    decisions = {}
-    between = rows.stored(since), rows.stored(now + AHEAD)
-    for told in store.told_of(router.db_for_read(Mail), keys, between):
+    decisions, late = {}, dict[str, UUID]()
+    for told in store.told_of(using, keys, (since, end)):
         if told.kind == store.told.DECISION:
             place = places[str(UUID(told.place))]
             decisions[place] = _Decision(told.word, told.at, told.other, told.forgiven_until)
         elif told.place in keys:
-            word = bounce_class(told.word) if told.kind == store.told.BOUNCE else told.word
-            outcomes[told.place].append(Outcome(told.at, word, told.other))
+            outcomes[told.place].append(_outcome(told))
+            if told.other is not None and told.at < since and told.other > counted:
+                late[told.place] = keys[told.place]
+    if late:
+        for told in store.told_of(using, late, (rows.stored(_EVER), end)):
+            if told.kind == store.told.SUCCESS and told.place in late:
+                outcomes[told.place].append(_outcome(told))
     return _Told(outcomes, decisions)
+
+
+def _outcome(told: store.told.Told) -> Outcome:
+    word = bounce_class(told.word) if told.kind == store.told.BOUNCE else told.word
+    return Outcome(told.at, word, told.other)
+
+
+def _bounds(rule: Rule, now: datetime) -> tuple[datetime, datetime]:
+    """Since when mails are received whose success can matter, and since when what was told still counts."""
+    try:
+        counted = now - rule.expires if rule.expires else _EVER
+        return max(_EVER, counted - rule.soft * rule.window - _LATE), max(_EVER, counted)
+    except OverflowError:
+        return _EVER, _EVER

@@ -195,6 +195,22 @@ class TestVerdicts:
         assert suppression.look_up("user@example.jp").verdict == FREE
         assert suppression.may_send("user@example.jp")
 
+    def test_know_a_success_that_is_older_than_what_we_heard_late(self):
+        long_ago = timezone.now() - timedelta(days=400)
+        factories.MailFactory(recipient="a@x.jp", delivery_status="succeeded", created_at=long_ago)
+        for address in ("a@x.jp", "b@x.jp"):
+            factories.MailFactory(
+                recipient=address,
+                bounce_code="2",
+                created_at=timezone.now(),
+                status_at=long_ago - timedelta(days=9),
+            )
+
+        found = suppression.verdicts(["a@x.jp", "b@x.jp"])
+
+        assert [verdict.may_send for verdict in found.values()] == [True, False]
+        assert found == {address: suppression.look_up(address).verdict for address in found}
+
     def test_are_by_the_spelling_that_was_asked_for(self):
         factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())
         spellings = ["USER@Example.JP", "User <user@example.jp>", "user@example.jp", "other@example.jp", ""]
@@ -310,6 +326,15 @@ class TestRule:
         factories.MailFactory(recipient="a@x.jp", bounce_code="5", created_at=long_ago)
 
         assert suppression.look_up("a@x.jp").verdict == Verdict(False, "soft", long_ago)
+        assert not suppression.may_send("a@x.jp")
+
+    @pytest.mark.parametrize("days", [999_999, 10**12])
+    def test_takes_a_number_of_days_that_no_calendar_has_for_ever(self, settings, days):
+        settings.CMC_WEBHOOKS_SUPPRESSION = {"soft": 2, "window": days, "expires": days}
+        for at in (timezone.now(), timezone.now() - timedelta(days=9999)):
+            factories.MailFactory(recipient="a@x.jp", bounce_code="5", created_at=at)
+
+        assert suppression.look_up("a@x.jp").verdict.reason == "soft"
         assert not suppression.may_send("a@x.jp")
 
     def test_counts_from_the_receipt_of_old_news(self, open_hook):
