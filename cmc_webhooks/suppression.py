@@ -110,7 +110,10 @@ def _blocks(address: str) -> list[Outcome]:
 
 
 def block(address: str, *, until: datetime | None = None, note: str = "") -> Suppression:
-    """Let nothing be sent to an address any more, whatever its mails tell; `until` is aware."""
+    """Let nothing be sent to an address any more, whatever its mails tell; `until` is aware.
+
+    What was forgiven before stays so when the block has ended.
+    """
     return _decide(address, Suppression.Kinds.BLOCKED, until=until and rows.stored(until), note=note)
 
 

@@ -311,6 +311,15 @@ class TestBlock:
         assert not suppression.may_send("a@x.jp")
         assert suppression.may_send("b@x.jp")
 
+    def test_leaves_forgiven_what_was_forgiven_before_it(self, open_hook):
+        open_hook.send("bounces", bounce(created=_now(days=1)), api_key=None)
+        suppression.release("user@example.jp")
+        suppression.block("user@example.jp", until=timezone.now() - timedelta(seconds=1))
+
+        assert suppression.may_send("user@example.jp")
+        open_hook.send("bounces", bounce("<b@x>", created=_now()), api_key=None)
+        assert not suppression.may_send("user@example.jp")
+
     def test_is_taken_back(self):
         suppression.block("a@x.jp")
 

@@ -10,12 +10,16 @@ from cmc_webhooks.store.sets import upsert
 if TYPE_CHECKING:
     from uuid import UUID
 
-_DECIDED = ("address", "kind", "until", "forgiven_until", "note", "decided_at")
+_DECIDED = ("address", "kind", "until", "note", "decided_at")
 
 
 def decide(using: str, decision: Suppression) -> None:
-    """Store a decision, in the place of an earlier one about the same address."""
-    upsert(using, [decision], _DECIDED)
+    """Store a decision, in the place of an earlier one about the same address.
+
+    A block leaves forgiven what was: it may have an end.
+    """
+    forgives = decision.kind == Suppression.Kinds.RELEASED
+    upsert(using, [decision], [*_DECIDED, "forgiven_until"] if forgives else _DECIDED)
 
 
 def forget_decision(using: str, key: UUID) -> int:
