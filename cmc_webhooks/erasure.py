@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +32,13 @@ _TEXTS: dict[Any, tuple[str, ...]] = {
     BlockEvent: ("raw",),
     RejectedEvent: ("error",),
 }
+
+
+# What a longer name would have before and after: `susan@` is not `an@`, `example.co.jp` is not `example.co`.
+_BEFORE = re.compile(r"[a-z0-9._+'-]*$", re.ASCII)
+_NOT_BEFORE = re.compile(r"[^a-z0-9]*|[2-5]\d\d-", re.ASCII)  # a reply code with its hyphen is no name
+_AFTER = re.compile(r"[a-z0-9]|\.[a-z0-9]|-[a-z0-9-]*\.[a-z0-9]", re.ASCII)
+_LONGEST_LOCAL = 64  # RFC 5321, section 4.5.3.1.1
 
 
 class Erased(NamedTuple):
@@ -137,15 +145,36 @@ def _blank(using: str, row: Model, address: str) -> int:
 def _names(value: Any, address: str) -> bool:
     """Whether a text holds the address, or any text in an object or list, at any depth."""
     if isinstance(value, str):
-        lower = value.lower()
-        return any(spelling in lower for spelling in _spellings(address))
+        return _holds(value.lower(), address)
     if isinstance(value, dict):
         return any(_names(text, address) for item in value.items() for text in item)
     return isinstance(value, list) and any(_names(inner, address) for inner in value)
 
 
-def _spellings(address: str) -> tuple[str, str]:
-    return address, address.replace("@", "=")
+def _holds(text: str, address: str) -> bool:
+    """Whether a lower-case text holds the address, and not only as a part of a longer one."""
+    for spelling, is_verp in _spellings(address).items():
+        start = text.find(spelling)
+        while start >= 0:
+            if _is_whole(text, start, start + len(spelling), is_verp=is_verp):
+                return True
+            start = text.find(spelling, start + 1)
+    return False
+
+
+def _is_whole(text: str, start: int, end: int, *, is_verp: bool) -> bool:
+    """Whether a name in a lower-case text does not go on at either end; VERP sets any mark before it."""
+    if _AFTER.match(text, end):
+        return False
+    before = _BEFORE.search(text[max(0, start - _LONGEST_LOCAL) : start])
+    run = before[0] if before else ""
+    return not run[-1:].isalnum() if is_verp else bool(_NOT_BEFORE.fullmatch(run))
+
+
+def _spellings(address: str) -> dict[str, bool]:
+    """How an address is written: in a mail, in the address of a web page, and, True, by VERP."""
+    local, _, domain = address.rpartition("@")
+    return {joint.join((local, domain)): joint == "=" for joint in ("@", "%40", "=")}
 
 
 def _parsed(raw: str) -> Any:

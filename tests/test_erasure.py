@@ -83,6 +83,53 @@ class TestErase:
         assert (mail.reason, event.reason, event.extra) == ("", "", {"n": "1"})
         assert models.RejectedEvent.objects.exclude(raw="").get().raw.count("other@example.jp") == 1
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "susan@example.jp",
+            "jo.an@example.jp",
+            "jo..an@example.jp",
+            "an+an@example.jp",
+            "o'an@example.jp",
+            "jo-an@example.jp or jo_an@example.jp",
+            "an@example.jp.com",
+            "an@example.jpn.com",
+            "an@example.jp-an.com",
+            "bounce+susan=example.jp@x.jp",
+            "an@example",
+        ],
+    )
+    def test_leaves_names_that_only_contain_the_name(self, text):
+        values = {"reason": text, "subject": text, "from": text, "returnPath": text, "more": text}
+        receive("deliveries", delivery(to=text, **values), delivery("<odd@x>", to=[text]))
+        receive("blocks", {"email": text})
+        before = everything()
+
+        erasure.erase(USING, "an@example.jp")
+
+        assert everything() == before
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "an@example.jp",
+            "550-an@example.jp 550 unknown",
+            "<an@example.jp>... unknown.",
+            "宛先an@example.jpは不明",
+            "no an@example.jp, nor susan@example.jp",
+            "no susan@example.jp, nor an@example.jp.",
+            "rcpt=AN@example.jp;",
+            "an@example.jp-unknown",
+            "return-12-an=example.jp@x.jp",
+            "https://x.jp/?to=an%40example.jp&n=1",
+        ],
+    )
+    def test_finds_the_name_in_any_company(self, text):
+        receive("deliveries", delivery(to="taro@x.jp", reason=text, more=text, odd=[{text: "1"}]))
+
+        assert erasure.erase(USING, "an@example.jp").others == 2
+        assert text not in everything()
+
     def test_is_not_undone_when_all_is_told_again(self, history):
         erasure.erase(USING, ADDRESS)
 
