@@ -12,7 +12,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from cmc_webhooks import durable, selection, store, suppression, wire
-from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, RejectedEvent
+from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, RejectedEvent, Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,12 +26,28 @@ BATCH = 500
 
 # Texts of rows that are about others and may still name the person, such as a server's answer.
 _TEXTS: dict[Any, tuple[str, ...]] = {
-    Mail: ("message_id", "recipient", "header_from", "return_path", "subject", "api_data", "reason"),
+    Mail: (
+        "message_id",
+        "recipient",
+        "address",
+        "header_from",
+        "return_path",
+        "subject",
+        "api_data",
+        "reason",
+    ),
     DeliveryEvent: ("reason", "extra"),
     BounceEvent: ("reason", "extra"),
-    BlockEvent: ("raw",),
+    BlockEvent: ("address", "raw"),
     RejectedEvent: ("error",),
+    Suppression: ("address", "note"),
 }
+# Where these name the person, as one of several, the row is about the person as a whole.
+_ABOUT: dict[Any, Callable[[str, list[UUID]], int]] = {
+    Mail: store.blank_mails,
+    BlockEvent: store.blank_blocks,
+}
+_WHOM = ("recipient", "address")
 
 
 # What a longer name would have before and after: `susan@` is not `an@`, `example.co.jp` is not `example.co`.
@@ -129,7 +145,10 @@ def _naming(using: str, address: str) -> Iterator[Model]:
 def _blank(using: str, row: Model, address: str) -> int:
     """Blank the texts of a row that hold the address; of an object only the values that do."""
     blank: dict[str, Any] = {}
-    for name in _TEXTS[type(row)]:
+    names = _TEXTS[type(row)]
+    if type(row) in _ABOUT and any(_names(getattr(row, name), address) for name in names if name in _WHOM):
+        _ABOUT[type(row)](using, [row.pk])
+    for name in names:
         value = getattr(row, name)
         if _names(value, address):
             blank[name] = (

@@ -83,6 +83,26 @@ class TestErase:
         assert (mail.reason, event.reason, event.extra) == ("", "", {"n": "1"})
         assert models.RejectedEvent.objects.exclude(raw="").get().raw.count("other@example.jp") == 1
 
+    def test_takes_what_went_to_several_for_the_persons_own(self):
+        several = "taro@x.jp, Hanako <hanako@example.jp>, jiro@x.jp"
+        receive("deliveries", delivery("<a@x>", to=several))
+        receive("blocks", {"email": several, "to": "x"})
+
+        erasure.erase(USING, ADDRESS)
+        receive("bounces", bounce("<a@x>", to=several))
+
+        assert models.Mail.objects.get().status == "bounced"
+        assert [name for name in ("hanako", "taro@x.jp") if name in everything()] == []
+
+    def test_reads_notes_about_others_too(self):
+        suppression.block("mother@example.jp", note="asks for hanako@example.jp too")
+        suppression.block("other@example.jp", note="asked by phone")
+
+        erasure.erase(USING, ADDRESS)
+
+        assert models.Suppression.objects.get(note="").address == "mother@example.jp"
+        assert models.Suppression.objects.get(address="other@example.jp").note == "asked by phone"
+
     @pytest.mark.parametrize(
         "text",
         [
