@@ -9,7 +9,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Q, TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Lower
 
 from cmc_webhooks import durable, selection, store, suppression, wire
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, RejectedEvent, Suppression
@@ -26,16 +26,7 @@ BATCH = 500
 
 # Texts of rows that are about others and may still name the person, such as a server's answer.
 _TEXTS: dict[Any, tuple[str, ...]] = {
-    Mail: (
-        "message_id",
-        "recipient",
-        "address",
-        "header_from",
-        "return_path",
-        "subject",
-        "api_data",
-        "reason",
-    ),
+    Mail: ("message_id", *store.BLANKED),
     DeliveryEvent: ("reason", "extra"),
     BounceEvent: ("reason", "extra"),
     BlockEvent: ("address", "raw"),
@@ -49,11 +40,12 @@ _ABOUT: dict[Any, Callable[[str, list[UUID]], int]] = {
 }
 _WHOM = ("recipient", "address")
 
-
 # What a longer name would have before and after: `susan@` is not `an@`, `example.co.jp` is not `example.co`.
 _BEFORE = re.compile(r"[a-z0-9._+'-]*$", re.ASCII)
 _NOT_BEFORE = re.compile(r"[^a-z0-9]*|[2-5]\d\d-", re.ASCII)  # a reply code with its hyphen is no name
 _AFTER = re.compile(r"[a-z0-9]|\.[a-z0-9]|-[a-z0-9-]*\.[a-z0-9]", re.ASCII)
+_SEARCHABLE = re.compile(r"[ !#-\[\]-~]+")  # ASCII but \ and "
+_LONGEST_PART = 200
 _LONGEST_LOCAL = 64  # RFC 5321, section 4.5.3.1.1
 
 
@@ -132,14 +124,20 @@ def _in_one(using: str, work: Callable[..., int], *given: Any) -> int:
 
 
 def _naming(using: str, address: str) -> Iterator[Model]:
-    """The rows with a text that holds the address; one reading of each table, in the database."""
-    spellings = {*_spellings(address), *(json.dumps(each)[1:-1] for each in _spellings(address))}
+    """The rows with a text that may hold the address; one reading of each table, in the database."""
+    parts = {_searchable(spelling) for spelling in _spellings(address)}
     for model, names in _TEXTS.items():
-        texts = {f"{name}_text": Cast(name, TextField()) for name in names}  # of JSON too
-        holds = reduce(or_, (Q(**{f"{name}__icontains": each}) for name in texts for each in spellings))
+        texts = {f"{name}_text": Lower(Cast(name, TextField())) for name in names}  # of JSON too
+        holds = reduce(or_, (Q(**{f"{name}__contains": part}) for name in texts for part in parts))
         found = model._default_manager.using(using).alias(**texts).filter(holds).only("pk", *names)
         for chunk in selection.in_chunks(found, BATCH):
             yield from chunk
+
+
+def _searchable(spelling: str) -> str:
+    """The longest part that every database finds in either letter case, and JSON does not escape."""
+    part: str = max(_SEARCHABLE.findall(spelling), key=len)
+    return part[:_LONGEST_PART]
 
 
 def _blank(using: str, row: Model, address: str) -> int:

@@ -83,6 +83,26 @@ class TestErase:
         assert (mail.reason, event.reason, event.extra) == ("", "", {"n": "1"})
         assert models.RejectedEvent.objects.exclude(raw="").get().raw.count("other@example.jp") == 1
 
+    @pytest.mark.parametrize(
+        ("address", "text"),
+        [
+            pytest.param("josé@example.jp", "JOSÉ@EXAMPLE.JP", id="letters beyond ASCII"),
+            pytest.param("花子@例え.jp", "花子@例え.JP", id="hardly any ASCII"),
+            pytest.param('"john smith"@example.jp', '"John Smith"@Example.jp', id="a quoted name"),
+            pytest.param(r'"a\\b"@example.jp', r'"A\\b"@example.jp', id="a backslash"),
+            pytest.param("100%_a@example.jp", "100%_A@example.jp", id="marks of LIKE"),
+            pytest.param(f"{'a' * 60_000}@example.jp", f"{'A' * 60_000}@example.jp", id="long"),
+        ],
+    )
+    def test_finds_any_letters(self, address, text):
+        told = delivery(to="taro@x.jp", reason=f"no {text}", more=text, odd=[{text: "1"}])
+        receive("deliveries", told, delivery("<odd@x>", to=[text]), delivery("<hers@x>", to=text))
+
+        erased = erasure.erase(USING, address)
+
+        assert erased == erasure.Erased(mails=1, rejected=1, others=2)
+        assert text.lower() not in everything().lower()
+
     def test_takes_what_went_to_several_for_the_persons_own(self):
         several = "taro@x.jp, Hanako <hanako@example.jp>, jiro@x.jp"
         receive("deliveries", delivery("<a@x>", to=several))
