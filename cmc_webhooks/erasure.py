@@ -104,9 +104,10 @@ def erase(using: str, address: str, *, progress: Callable[[int], Any] = lambda d
 
 def _keep_suppressed(using: str, address: str) -> None:
     """Let what forbids to send to the address outlive its mails, without the address."""
-    verdict = suppression.look_up(address).verdict
-    if not verdict.may_send and verdict.reason != suppression.BY_HAND:
-        suppression.block(address, until=verdict.until)
+    known = suppression.look_up(address)
+    ends = [verdict.until for verdict in (known.told, known.verdict) if not verdict.may_send]
+    if not known.told.may_send:
+        suppression.block(address, until=None if None in ends else max(filter(None, ends)))
     store.blank_decision(using, wire.address_key(address))
 
 

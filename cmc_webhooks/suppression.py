@@ -49,10 +49,14 @@ _EVER = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class Address(NamedTuple):
-    """What is known of an address, from its latest `MOST_MAILS` mails; `latest` are a few of these rows."""
+    """What is known of an address, from its latest `MOST_MAILS` mails; `latest` are a few of these rows.
+
+    `told` is the verdict that would hold without a block by hand.
+    """
 
     address: str
     verdict: Verdict
+    told: Verdict
     outcomes: list[Outcome]
     latest: QuerySet[Mail]
 
@@ -85,9 +89,11 @@ def look_up(address: str) -> Address:
     mails = Mail.objects.for_address(bare).order_by("-created_at", "-pk")
     outcomes = _outcomes(mails)
     decided = Suppression._default_manager.filter(pk=wire.address_key(bare))
-    decision = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
-    verdict = _with_decision([*outcomes, *_blocks(bare)], decision and _Decision(*decision))
-    return Address(bare, verdict, outcomes, mails[:LATEST])
+    found = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
+    decision = found and _Decision(*found)
+    ends = [*outcomes, *_blocks(bare)]
+    told = _with_decision(ends, decision and decision._replace(kind=Suppression.Kinds.RELEASED))
+    return Address(bare, _with_decision(ends, decision), told, outcomes, mails[:LATEST])
 
 
 def _outcomes(mails: QuerySet[Mail]) -> list[Outcome]:

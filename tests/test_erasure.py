@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
@@ -187,6 +188,18 @@ class TestErase:
         verdict = suppression.look_up(ADDRESS).verdict
         assert (verdict.may_send, verdict.until) == (False, until)
         assert ADDRESS not in everything()
+
+    @pytest.mark.parametrize("days", [1, 999, None])
+    def test_keeps_a_block_by_hand_and_what_its_mails_forbid_behind_it(self, days):
+        factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
+        told = suppression.look_up(ADDRESS).verdict.until
+        by_hand = days and timezone.now() + timedelta(days=days)
+        suppression.block(ADDRESS, until=by_hand)
+
+        erasure.erase(USING, ADDRESS)
+        erasure.erase(USING, ADDRESS)
+
+        assert suppression.look_up(ADDRESS).verdict.until == (by_hand and max(told, by_hand))
 
     def test_lets_be_sent_to_what_was_not_suppressed(self):
         factories.MailFactory(recipient=ADDRESS)
