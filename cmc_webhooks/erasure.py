@@ -44,6 +44,8 @@ _WHOM = ("recipient", "address")
 _BEFORE = re.compile(r"[a-z0-9._+'-]*$", re.ASCII)
 _NOT_BEFORE = re.compile(r"[^a-z0-9]*|[2-5]\d\d-", re.ASCII)  # a reply code with its hyphen is no name
 _AFTER = re.compile(r"[a-z0-9]|\.[a-z0-9]|-[a-z0-9-]*\.[a-z0-9]", re.ASCII)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_MOST_ESCAPED = 3
 _SEARCHABLE = re.compile(r"[ !#-\[\]-~]+")  # ASCII but \ and "
 _LONGEST_PART = 200
 _LONGEST_LOCAL = 64  # RFC 5321, section 4.5.3.1.1
@@ -163,10 +165,20 @@ def _blank(using: str, row: Model, address: str) -> int:
 def _names(value: Any, address: str) -> bool:
     """Whether a text holds the address, or any text in an object or list, at any depth."""
     if isinstance(value, str):
-        return _holds(value.lower(), address)
+        return any(_holds(text.lower(), address) for text in _readings(value))
     if isinstance(value, dict):
         return any(_names(text, address) for item in value.items() for text in item)
     return isinstance(value, list) and any(_names(inner, address) for inner in value)
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The text, and what it says if it is JSON, or JSON in JSON, that was cut or put into a text."""
+    yield text
+    for _ in range(_MOST_ESCAPED):
+        if "\\u" not in text:
+            return
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+        yield text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _holds(text: str, address: str) -> bool:

@@ -220,8 +220,19 @@ class TestErase:
         with pytest.raises(ValueError, match="no address"):
             erasure.erase(USING, text)
 
-    def test_blanks_a_rejected_event_that_was_cut_and_names_that_stand_twice(self):
-        for raw in ('{"to": "hanako@example.jp', '{"to": "hanako@example.jp", "to": "b"}'):
-            factories.RejectedEventFactory(raw=raw)
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            pytest.param('{"to": "hanako@example.jp', id="cut"),
+            pytest.param('{"to": "hanako@example.jp", "to": "b"}', id="a name twice"),
+            pytest.param(r'{"to": "\u0048anako\u0040example.jp", "reason": "\ud83d', id="cut and escaped"),
+            pytest.param(r'"{\"to\": \"\\u0068anako@example.jp\"}"', id="JSON in JSON"),
+            pytest.param(r'{"to": "C:\\users <\u0068anako@example.jp>", "n": ', id="beside a backslash"),
+        ],
+    )
+    def test_reads_rejected_events_whatever_they_are(self, raw):
+        factories.RejectedEventFactory(raw=raw)
+        other = factories.RejectedEventFactory(raw=r'{"to": "\u0061n@example.jp", "x": "\u')
 
-        assert erasure.erase(USING, ADDRESS).rejected == 2
+        assert erasure.erase(USING, ADDRESS).rejected == 1
+        assert models.RejectedEvent.objects.exclude(raw="").get() == other
