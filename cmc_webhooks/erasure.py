@@ -203,8 +203,8 @@ def _is_whole(text: str, start: int, end: int, *, is_verp: bool) -> bool:
 
 def _spellings(address: str) -> dict[str, bool]:
     """How an address is written: in a mail, in the address of a web page, and, True, by VERP."""
-    local, _, domain = address.rpartition("@")
-    return {joint.join((local, domain)): joint == "=" for joint in ("@", "%40", "=")}
+    parts = [form.rpartition("@")[::2] for form in wire.address_forms(address)]
+    return {joint.join(each): joint == "=" for each in parts for joint in ("@", "%40", "=")}
 
 
 def _parsed(raw: str) -> Any:

@@ -81,11 +81,14 @@ class BlockEventQuerySet(EventQuerySet):
 
     def for_address(self, address: str) -> Self:
         """The events of one address, in any spelling, with or without a display name."""
-        whole = wire.normalise_address(address)
-        if not may_be_cut(whole):
-            return exactly(self, "address", whole)
-        alike = self.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "raw")
-        return self.filter(pk__in=[key for key, raw in alike if _blocked(raw) == whole])
+        condition = Q()
+        for whole in wire.address_forms(wire.normalise_address(address)):
+            if may_be_cut(whole):
+                alike = self.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "raw")
+                condition |= Q(pk__in=[key for key, raw in alike if _blocked(raw) == whole])
+            else:
+                condition |= _is_exactly(self.db, "address", whole)
+        return self.filter(condition)
 
 
 class MailEventQuerySet(EventQuerySet):
@@ -112,12 +115,15 @@ def may_be_cut(address: str) -> bool:
 
 def _to_address(mails: models.QuerySet[Any], address: str, prefix: str = "") -> Q:
     """The condition for mails to this address. One that was cut to its column is compared whole, here."""
-    whole = wire.normalise_address(address)
-    if may_be_cut(whole):
-        alike = mails.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "recipient")
-        keys = [key for key, recipient in alike if wire.normalise_address(recipient) == whole]
-        return Q(**{f"{prefix}pk__in": keys})
-    return _is_exactly(mails.db, f"{prefix}address", whole)
+    condition = Q()
+    for whole in wire.address_forms(wire.normalise_address(address)):
+        if may_be_cut(whole):
+            alike = mails.filter(address=whole[:ADDRESS_LENGTH]).order_by().values_list("pk", "recipient")
+            keys = [key for key, recipient in alike if wire.normalise_address(recipient) == whole]
+            condition |= Q(**{f"{prefix}pk__in": keys})
+        else:
+            condition |= _is_exactly(mails.db, f"{prefix}address", whole)
+    return condition
 
 
 def _is_exactly(using: str, name: str, text: str) -> Q:

@@ -76,7 +76,7 @@ def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
     given = iter(dict.fromkeys(addresses))
     found: dict[str, Verdict] = {}
     while some := list(islice(given, ADDRESSES_AT_ONCE)):
-        bare = {spelling: wire.normalise_address(spelling) for spelling in some}
+        bare = {spelling: _sent_to(spelling) for spelling in some}
         judged = _judged({address for address in bare.values() if address and not may_be_cut(address)})
         for spelling, address in bare.items():  # a long one is compared whole, by itself
             found[spelling] = look_up(address).verdict if may_be_cut(address) else judged.get(address, FREE)
@@ -128,7 +128,7 @@ def release(address: str, *, note: str = "") -> Suppression:
 
     Newer is what happened later, by CMC's clock: what is told again stays forgiven.
     """
-    bare = wire.normalise_address(address)
+    bare = _sent_to(address)
     if may_be_cut(bare):
         told = [*_outcomes(Mail.objects.for_address(bare).order_by("-created_at", "-pk")), *_blocks(bare)]
     else:
@@ -142,6 +142,11 @@ def release(address: str, *, note: str = "") -> Suppression:
 def forget(address: str) -> bool:
     """Take back what was decided by hand about an address; whether anything was."""
     return bool(store.forget_decision(store.alias(), wire.address_key(wire.normalise_address(address))))
+
+
+def _sent_to(address: str) -> str:
+    """The form of an address that mail is sent to, and that CMC tells of: its domain is in ASCII."""
+    return wire.address_forms(wire.normalise_address(address))[0]
 
 
 def _decide(address: str, kind: str, **values: Any) -> Suppression:
@@ -162,7 +167,7 @@ class _Decision(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """By address: outcomes that can still count, and decisions."""
+    """By address, as `_sent_to` has it: outcomes that can still count, and decisions."""
 
     outcomes: defaultdict[str, list[Outcome]]
     decisions: dict[str, _Decision]
@@ -204,8 +209,12 @@ def _told(addresses: Iterable[str]) -> _Told:
 
     One statement; a second one where a bounce still counts that we heard of late: there older successes do.
     """
-    rule, keys = app_settings.suppression, {address: wire.address_key(address) for address in addresses}
-    places = {str(key): address for address, key in keys.items()}
+    rule, whose = (
+        app_settings.suppression,
+        {form: one for one in addresses for form in wire.address_forms(one)},
+    )
+    keys = {form: wire.address_key(form) for form in whose}
+    places = {str(key): whose[form] for form, key in keys.items()}
     now, using = datetime.now(UTC), router.db_for_read(Mail)
     end, since, counted = (rows.stored(each) for each in (now + AHEAD, *_bounds(rule, now)))
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
@@ -215,13 +224,13 @@ def _told(addresses: Iterable[str]) -> _Told:
             place = places[str(UUID(told.place))]
             decisions[place] = _Decision(told.word, told.at, told.other, told.forgiven_until)
         elif told.place in keys:
-            outcomes[told.place].append(_outcome(told))
+            outcomes[whose[told.place]].append(_outcome(told))
             if told.other is not None and told.at < since and told.other > counted:
                 late[told.place] = keys[told.place]
     if late:
         for told in store.told_of(using, late, (rows.stored(_EVER), end)):
             if told.kind == store.told.SUCCESS and told.place in late:
-                outcomes[told.place].append(_outcome(told))
+                outcomes[whose[told.place]].append(_outcome(told))
     return _Told(outcomes, decisions)
 
 

@@ -104,6 +104,17 @@ class TestErase:
         assert erased == erasure.Erased(mails=1, rejected=1, others=2)
         assert text.lower() not in everything().lower()
 
+    @pytest.mark.parametrize("asked", ["a@例え.jp", "a@xn--r8jz45g.jp"])
+    def test_finds_a_domain_in_either_of_its_forms(self, asked):
+        forms = ["a@例え.jp", "a@xn--r8jz45g.jp"]
+        receive("deliveries", *[delivery(f"<{form}>", to=form) for form in forms])
+        receive("deliveries", delivery(to="taro@x.jp", reason=f"no {forms[0]}", more=f"no {forms[1]}"))
+        receive("blocks", *[{"email": form} for form in forms])
+
+        erasure.erase(USING, asked)
+
+        assert [form for form in forms if form in everything()] == []
+
     def test_takes_what_went_to_several_for_the_persons_own(self):
         several = "taro@x.jp, Hanako <hanako@example.jp>, jiro@x.jp"
         receive("deliveries", delivery("<a@x>", to=several))

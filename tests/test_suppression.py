@@ -211,6 +211,21 @@ class TestVerdicts:
         assert [verdict.may_send for verdict in found.values()] == [True, False]
         assert found == {address: suppression.look_up(address).verdict for address in found}
 
+    @pytest.mark.parametrize("told", ["a@例え.jp", "a@xn--r8jz45g.jp"])
+    def test_are_of_a_domain_in_either_of_its_forms(self, open_hook, told):
+        forms = ["a@例え.jp", "A <a@xn--r8jz45g.jp>"]
+        open_hook.send("bounces", bounce(to=told, created=_now(days=1)), api_key=None)
+        open_hook.send("blocks", {"email": told, "created": _now(days=2)}, api_key=None)
+
+        for asked in forms:
+            assert not suppression.may_send(asked)
+            assert suppression.look_up(asked).verdict.reason == "hard"
+            suppression.release(asked)
+            assert [verdict.may_send for verdict in suppression.verdicts(forms).values()] == [True, True]
+            suppression.block(asked)
+            assert {suppression.look_up(form).verdict.reason for form in forms} == {"by_hand"}
+            assert suppression.forget(asked)
+
     def test_are_by_the_spelling_that_was_asked_for(self):
         factories.MailFactory(recipient="user@example.jp", bounce_code="2", created_at=timezone.now())
         spellings = ["USER@Example.JP", "User <user@example.jp>", "user@example.jp", "other@example.jp", ""]

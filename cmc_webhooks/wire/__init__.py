@@ -40,6 +40,7 @@ from cmc_webhooks.wire.records import (
     within_bmp,
 )
 from cmc_webhooks.wire.text import (
+    address_forms,
     bare_message_id,
     clean,
     domain_of,
@@ -60,6 +61,7 @@ __all__ = [
     "Rejection",
     "TooManyEvents",
     "UnsupportedCharset",
+    "address_forms",
     "address_key",
     "bare_message_id",
     "clean",

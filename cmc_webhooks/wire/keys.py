@@ -16,6 +16,8 @@ from secrets import randbits
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from cmc_webhooks.wire.text import address_forms
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,8 +87,8 @@ def count_key(*parts: str) -> UUID:
 
 
 def address_key(address: str) -> UUID:
-    """The key of a decision about a normalised address."""
-    return _uuid8(_hash(_canonical(["address", address]), 2 * _HALF // 8))
+    """The key of a decision about a normalised address; the same for all forms of its domain."""
+    return _uuid8(_hash(_canonical(["address", address_forms(address)[0]]), 2 * _HALF // 8))
 
 
 def time_key(ms: int, sequence: int = 0) -> UUID:

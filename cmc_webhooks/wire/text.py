@@ -52,12 +52,30 @@ def normalise_address(text: str) -> str:
     """The address to compare by: out of `Name <a@b>`, without outer blanks, lower-case as a whole.
 
     Nothing is validated, and no IDNA mapping is applied: `user..name@docomo.example` is an address that
-    receives mail, and IDNA's tables change between versions.
+    receives mail, and IDNA's tables change between versions. See `address_forms`.
     """
     bare = one_line(clean(text)).strip()
     if bare.endswith(">") and "<" in bare:
         bare = bare[bare.rindex("<") + 1 : -1].strip()
     return bare.lower()
+
+
+def address_forms(address: str) -> tuple[str, ...]:
+    """The forms of one normalised address: with its domain in ASCII, as mail is sent to it, and in Unicode.
+
+    One form only where the domain is plain, or where one form does not lead to the other by RFC 3490, which
+    Python and Django go by.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at or (domain.isascii() and "xn--" not in domain):
+        return (address,)
+    try:
+        plain = domain.encode("idna")
+        written = plain.decode("idna")
+    except UnicodeError:
+        return (address,)
+    forms = (f"{local}{at}{plain.decode('ascii')}", f"{local}{at}{written}")
+    return forms if address in forms and forms[0] != forms[1] else (address,)
 
 
 def domain_of(address: str) -> str:

@@ -120,6 +120,32 @@ class TestNormaliseAddress:
         assert text.normalise_address(f"Name <{address}>") == text.normalise_address(address)
 
 
+class TestAddressForms:
+    @pytest.mark.parametrize(
+        ("address", "forms"),
+        [
+            ("a@例え.jp", ("a@xn--r8jz45g.jp", "a@例え.jp")),
+            ("a@xn--r8jz45g.jp", ("a@xn--r8jz45g.jp", "a@例え.jp")),
+            ("花子@x.jp", ("花子@x.jp",)),
+            ("a@x.jp", ("a@x.jp",)),
+            ("a@faß.de", ("a@faß.de",)),  # RFC 3490 makes another domain of it
+            ("a@xn--zzzz--.jp", ("a@xn--zzzz--.jp",)),
+            ("a@例え..jp", ("a@例え..jp",)),
+            (f"a@{'例' * 99}.jp", (f"a@{'例' * 99}.jp",)),
+            ("例え", ("例え",)),
+            ("a@", ("a@",)),
+            ("", ("",)),
+        ],
+        ids=ascii,
+    )
+    def test_are_of_one_domain(self, address, forms):
+        assert text.address_forms(address) == forms
+
+    @given(st.text())
+    def test_are_found_in_any_text(self, sent):
+        assert sent in text.address_forms(sent)
+
+
 class TestDomainOf:
     @pytest.mark.parametrize(
         ("address", "domain"), [("a@b.jp", "b.jp"), ('"a@b"@c', "c"), ("none", ""), ("a@", ""), ("", "")]
