@@ -37,6 +37,7 @@ SMALLEST = 10
 MOST_OWED = 20_000
 """Rows of the outbox that are looked through for what they still need."""
 _LATE_MS = 600_000
+_AHEAD = timedelta(days=1)
 
 _OF_MAILS: tuple[Any, ...] = (DeliveryEvent, BounceEvent)
 
@@ -93,8 +94,9 @@ def prune(
 ) -> int:
     """Let go what is older than `before` (aware); how many rows it was.
 
-    Notifications and rejected events are as old as their receipt, events as the time in their key (CMC's
-    clock in the webhook's zone; their receipt if they have none), mails as the receipt of their first event.
+    Notifications and rejected events are as old as their receipt, mails as the receipt of their first event,
+    events as the time in their key: CMC's clock in the webhook's zone. If they have none, or one that is more
+    than a day to come, it is their receipt.
     A mail goes with its events, and stays while one of them is younger. What a signal needs that is owed or
     dead stays. Each batch is committed by itself, so it may be interrupted, and goes on when run again.
 
@@ -119,12 +121,16 @@ def prune(
 
 
 class _Age(NamedTuple):
-    """What is old: stored times before `before`, our keys below `key`, event keys below `event`."""
+    """What is old: stored times before `before`, our keys below `key`, event keys below `event`.
+
+    Event keys from `ahead` on tell a time that is still to come.
+    """
 
     using: str
     before: datetime
     key: UUID
     event: UUID
+    ahead: UUID
 
     @classmethod
     def of(cls, using: str, before: datetime) -> _Age:
@@ -134,6 +140,7 @@ class _Age(NamedTuple):
             rows.stored(before),
             wire.key_at(before.astimezone(UTC)),
             wire.key_at(before.astimezone(zone)),
+            wire.key_at(datetime.now(zone) + _AHEAD),
         )
 
     def old(self, model: Any, **conditions: Any) -> QuerySet[Any]:
@@ -142,9 +149,15 @@ class _Age(NamedTuple):
         return found
 
     def old_events(self, model: Any) -> Iterator[QuerySet[Any]]:
-        """The old rows of a kind of events: by CMC's clock, and those without a time by their receipt."""
+        """The old rows of a kind of events: by CMC's clock, or by receipt where that tells no time yet."""
         yield self.old(model, pk__gte=wire.UNTIMED_END, pk__lt=self.event)
         yield self.old(model, pk__lt=wire.UNTIMED_END, received_at__lt=self.before)
+        yield self.old(model, pk__gte=max(self.event, self.ahead), received_at__lt=self.before)
+
+    def is_young(self) -> Q:
+        """The condition for events that are not old."""
+        is_odd = Q(pk__lt=wire.UNTIMED_END) | Q(pk__gte=self.ahead)
+        return Q(pk__gte=self.event, pk__lt=self.ahead) | is_odd & Q(received_at__gte=self.before)
 
 
 class _Step(NamedTuple):
@@ -177,12 +190,11 @@ def _events(age: _Age) -> Iterator[_Step]:
 
 
 def _mails(age: _Age) -> Iterator[_Step]:
-    young = Q(pk__gte=age.event) | Q(pk__lt=wire.UNTIMED_END, received_at__gte=age.before)
-
     def free(keys: list[UUID]) -> list[UUID]:
         kept: set[UUID] = set()
         for model in _OF_MAILS:
-            kept |= set(age.old(model, mail_id__in=keys).filter(young).values_list("mail_id", flat=True))
+            young = age.old(model, mail_id__in=keys).filter(age.is_young())
+            kept |= set(young.values_list("mail_id", flat=True))
         return [key for key in keys if key not in kept]
 
     def let_go(using: str, keys: list[UUID]) -> int:

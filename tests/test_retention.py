@@ -14,6 +14,7 @@ USING = "default"
 NOW = datetime(2023, 6, 1, tzinfo=UTC)
 OLD, YOUNG = NOW - timedelta(days=100), NOW - timedelta(days=10)
 BEFORE = NOW - timedelta(days=90)
+ODD_TIMES = ["", "1970-01-01 00:00:00", "2099-01-01 00:00:00", "9999-12-29 23:59:59"]
 TABLES = (models.Mail, models.DeliveryEvent, models.BounceEvent, models.BlockEvent, models.MailCount)
 
 pytestmark = pytest.mark.django_db
@@ -75,9 +76,10 @@ class TestPruneEvents:
         assert prune("events") == 2
         assert [model.objects.count() for model in TABLES[1:4]] == [0, 1, 0]
 
-    def test_goes_by_receipt_where_cmc_told_no_time(self):
-        receive("deliveries", delivery("<a@x>", created=""), at=OLD)
-        receive("deliveries", delivery("<b@x>", created=""), at=YOUNG)
+    @pytest.mark.parametrize("created", ODD_TIMES)
+    def test_goes_by_receipt_where_cmc_told_no_time_that_can_be(self, created):
+        receive("deliveries", delivery("<a@x>", created=created), at=OLD)
+        receive("deliveries", delivery("<b@x>", created=created), at=YOUNG)
 
         assert prune("events") == 1
         assert models.DeliveryEvent.objects.get().message_id == "<b@x>"
@@ -149,7 +151,13 @@ class TestPruneMails:
         assert models.DeliveryEvent.objects.count() == 1
         assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
 
-    @pytest.mark.parametrize("created", [wall_clock(YOUNG), ""], ids=["timed", "untimed"])
+    @pytest.mark.parametrize("created", ODD_TIMES)
+    def test_goes_by_receipt_where_cmc_told_no_time_that_can_be(self, created):
+        receive("deliveries", delivery(created=created))
+
+        assert prune("mails") == 1
+
+    @pytest.mark.parametrize("created", [wall_clock(YOUNG), *ODD_TIMES])
     def test_leaves_those_with_a_younger_event_whole(self, created):
         receive("deliveries", delivery(created=wall_clock(OLD)))
         receive("bounces", bounce(created=created), at=YOUNG)
@@ -236,8 +244,9 @@ class TestPrunePersonal:
 
     @pytest.mark.parametrize(("at", "number"), [(OLD, 1), (YOUNG, 0)], ids=["old", "young"])
     @pytest.mark.parametrize("fields", [{}, {"email": ""}, {"email": "", "elsewhere": "taro@example.jp"}])
-    def test_takes_blocks_without_a_time_by_their_receipt(self, at, number, fields):
-        receive("blocks", {"email": "taro@example.jp", "status": "1", "created": ""} | fields, at=at)
+    @pytest.mark.parametrize("created", ODD_TIMES)
+    def test_takes_blocks_without_a_time_that_can_be_by_their_receipt(self, at, number, fields, created):
+        receive("blocks", {"email": "taro@example.jp", "status": "1", "created": created} | fields, at=at)
 
         assert prune("personal") == number
         assert prune("personal") == 0
