@@ -75,8 +75,9 @@ def _about(seconds: Sequence[datetime | None]) -> Q:
     timed = [second for second in seconds if second is not None]
     condition = Q(pk__lt=wire.UNTIMED_END) if len(timed) < len(seconds) else Q(pk__in=())
     if timed:
-        first, last = rows.stored(min(timed)), rows.stored(max(timed) + timedelta(seconds=1))
-        condition |= Q(occurred_at__gte=first, occurred_at__lt=last)
+        # the second is added to the stored time: before an hour that comes twice it would lead to its begin
+        first, end = rows.stored(min(timed)), rows.stored(max(timed)) + timedelta(seconds=1)
+        condition |= Q(occurred_at__gte=first, occurred_at__lt=end)
     return condition
 
 

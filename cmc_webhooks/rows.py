@@ -45,10 +45,11 @@ def stored(moment: datetime) -> datetime:
 
 
 def aware(moment: datetime) -> datetime:
-    """A stored time as an aware moment."""
-    return (
-        timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
-    )
+    """A stored time as an aware moment; a naive one of an hour that comes twice is of the first."""
+    if not timezone.is_naive(moment):
+        return moment
+    # databases keep no `fold`, and PostgreSQL's driver makes one up
+    return timezone.make_aware(moment.replace(fold=0), timezone.get_default_timezone())
 
 
 def mail_key(record: wire.MailRecord) -> UUID:

@@ -121,3 +121,16 @@ class TestOf:
         stored(delivery())
 
         assert absent(delivery(**FEWER), delivery(created="2023-01-25 14:03:07")) == [1]
+
+    @pytest.mark.parametrize("hour", ["04", "05", "06"])  # 05 and 06 are both the hour after one there
+    def test_knows_each_second_where_naive_times_come_twice(self, settings, hour):
+        settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+        settings.CMC_WEBHOOKS_TIME_ZONE = "UTC"
+        events = [
+            delivery(f"<{second}@x>", created=f"2022-11-06 {hour}:{second}")
+            for second in ("00:00", "30:00", "59:59")
+        ]
+        stored(*events)
+
+        assert [absent({**event, **FEWER}) for event in events] == [[], [], []]
+        assert absent(*[{**event, **FEWER} for event in events]) == []
