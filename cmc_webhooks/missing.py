@@ -56,7 +56,7 @@ def _known(using: str, ready: batch.Batch) -> set[UUID]:
         key: (
             ready.mail_keys[key],
             getattr(record, column)[:room],
-            _second(ready.times.occurred_at(record)) if record.created else None,
+            _second(ready.times.occurred_at(record)) if key >= wire.UNTIMED_END else None,
         )
         for key, record in ready.records.items()
     }

@@ -85,6 +85,11 @@ class TestOf:
 
         assert absent(delivery()) == [0]
 
+    def test_has_nothing_of_an_event_whose_time_is_as_good_as_none(self):
+        stored(delivery(created="1970-01-01 00:00:00"))
+
+        assert absent(delivery(**FEWER, created="1970-01-01 00:00:00")) == []
+
     def test_has_twins_once(self):
         assert absent(delivery(), delivery()) == [0]
 
