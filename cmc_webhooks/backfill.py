@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -141,12 +141,18 @@ def _fetch(
 
 def _take(using: str, kind: str, composition: str, items: list[Any], *, dry_run: bool) -> Fetched:
     """Store those items that are not known, as if they were told by a notification."""
-    there, here = app_settings.rest_time_zone, app_settings.time_zone
-    event = {kind: [_with_time_in(here, item, there) for item in items]}
-    frame = wire.Frame(event_type=kind, server_composition=composition, event=event)
-    sent = wire.read(frame, RECORD_TYPES, len(items))
+    sent, otherwise = (_read(kind, composition, items, fold) for fold in (0, 1))
     # the connection has been idle for as long as CMC took: it may be lost, which `run` sees to
     absent = durable.run(using, partial(missing.of, using, sent))
+    if otherwise != sent:  # an hour came twice: what is known in either reading of it is known
+        in_both = durable.run(using, partial(missing.of, using, otherwise))
+        places = {record.position for record in in_both.records}
+        places |= {each.position for each in in_both.rejections}
+        absent = replace(
+            absent,
+            records=tuple(record for record in absent.records if record.position in places),
+            rejections=tuple(each for each in absent.rejections if each.position in places),
+        )
     new, rejected = len(absent.records), len(absent.rejections)
     if (new or rejected) and not dry_run:
         receipt = ingest.take(absent, source=Notification.Sources.REST.value)
@@ -154,13 +160,21 @@ def _take(using: str, kind: str, composition: str, items: list[Any], *, dry_run:
     return Fetched(len(items), new, len(items) - new - rejected, rejected)
 
 
-def _with_time_in(here: ZoneInfo, item: Any, there: ZoneInfo) -> Any:
+def _read(kind: str, composition: str, items: list[Any], fold: int) -> wire.Notification:
+    """The notification that would have told these items; `fold` says which of two equal hours they mean."""
+    there, here = app_settings.rest_time_zone, app_settings.time_zone
+    event = {kind: [_with_time_in(here, item, there, fold) for item in items]}
+    frame = wire.Frame(event_type=kind, server_composition=composition, event=event)
+    return wire.read(frame, RECORD_TYPES, len(items))
+
+
+def _with_time_in(here: ZoneInfo, item: Any, there: ZoneInfo, fold: int) -> Any:
     """A row of the API as the webhook would tell it: its time moved from one zone's clock to the other's."""
     text = item.get("created") if type(item) is dict else None
     created = wire.moment(text) if isinstance(text, str) and here.key != there.key else None
     if created is None or created.tzinfo:
         return item
-    moved = created.replace(tzinfo=there).astimezone(here).replace(tzinfo=None)
+    moved = created.replace(tzinfo=there, fold=fold).astimezone(here).replace(tzinfo=None)
     return {**item, "created": moved.isoformat(" ")}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -154,6 +155,23 @@ class TestBackfill:
         keys = set(models.DeliveryEvent.objects.values_list("occurred_at", flat=True))
         assert done[0].fetched["deliveries"] == backfill.Fetched(rows=2, new=1, known=1)
         assert keys == {datetime(2023, 1, 25, 5, 3, 6, tzinfo=UTC)}
+
+    @pytest.mark.parametrize("hour", [4, 5, 6, 7])  # by UTC; 5 and 6 are both the hour after one in New York
+    def test_knows_what_happened_in_an_hour_that_comes_twice(self, run, rest_api, settings, hour):
+        settings.CMC_WEBHOOKS_REST_TIME_ZONE = "America/New_York"
+        moment = datetime(2022, 11, 6, hour, 30, tzinfo=UTC)
+        told, listed = (
+            f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
+            for zone in ("Asia/Tokyo", "America/New_York")
+        )
+        webhook("deliveries", delivery(created=told), delivery("<other@x>", created=told))
+        rows = [delivery(created=listed), delivery("<new@x>", created=listed), {"created": listed, "to": []}]
+        rest_api.rows["deliveries", "pro", "2022-11-06"] = rows
+
+        first, second = (run(date(2022, 11, 6))[0].fetched["deliveries"] for _ in range(2))
+
+        assert first == backfill.Fetched(rows=3, new=1, known=1, rejected=1)
+        assert second == backfill.Fetched(rows=3, known=3)
 
     def test_makes_the_key_that_the_webhook_makes(self, run, rest_api, settings):
         settings.CMC_WEBHOOKS_REST_TIME_ZONE = "UTC"
