@@ -32,6 +32,7 @@ LONGEST_PAUSE = 60.0
 TIMEOUT = 30.0
 ANSWER_SECONDS = 120.0
 
+_ROUND = 5
 _NOT_FOUND = "12-001"  # "data not found": without a field, it is the answer to a day without rows
 _TOO_MANY, _SERVER_ERROR, _REDIRECT = 429, 500, 300
 _MESSAGE_LENGTH = 200
@@ -97,7 +98,7 @@ class Client:
             yield rows
             # The greatest `r` is not published for these lists. Were it less than 100, every page would look
             # like the last one; so only a page of no round number is taken for that.
-            if not rows or len(rows) % 10:
+            if not rows or len(rows) % _ROUND:
                 return
             before = rows
         raise BadAnswer(f"{kind}/list: more than {MAX_PAGES} pages")

@@ -39,7 +39,9 @@ def numbered(number):
 
 class TestPages:
     @pytest.mark.parametrize(
-        ("number", "pages"), [(3, 1), (99, 1), (100, 2), (101, 2), (200, 3), (250, 4), (255, 3)], ids=str
+        ("number", "pages"),
+        [(3, 1), (99, 1), (100, 2), (101, 2), (200, 3), (250, 4), (255, 4), (256, 3)],
+        ids=str,
     )
     def test_hold_every_row_once_in_order(self, client, rest_api, number, pages):
         rest_api.rows["deliveries", "pro", "2023-01-25"] = numbered(number)
@@ -76,9 +78,10 @@ class TestPages:
         assert listed(client) == []
         assert len(rest_api.asked) == 1
 
-    def test_may_be_smaller_than_was_asked_for(self, client, rest_api):
-        for start in (0, 50, 100):
-            rest_api.answers.append((200, json.dumps({"deliveries": numbered(120)[start : start + 50]})))
+    @pytest.mark.parametrize("size", [10, 15, 25, 50])
+    def test_may_be_smaller_than_was_asked_for(self, client, rest_api, size):
+        for start in range(0, 120, size):
+            rest_api.answers.append((200, json.dumps({"deliveries": numbered(120)[start : start + size]})))
 
         assert len(listed(client)) == 120
 
