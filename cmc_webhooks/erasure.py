@@ -100,7 +100,7 @@ def erase(using: str, address: str, *, progress: Callable[[int], Any] = lambda d
             for row in chunk
             if _names(_parsed(row.raw), bare)
         ),
-        others=sum(done(_in_one(using, _blank, row, bare)) for row in _naming(using, bare)),
+        others=sum(done(_in_one(using, _blank, type(row), row.pk, bare)) for row in _naming(using, bare)),
     )
 
 
@@ -143,12 +143,18 @@ def _searchable(spelling: str) -> str:
     return part[:_LONGEST_PART]
 
 
-def _blank(using: str, row: Model, address: str) -> int:
-    """Blank the texts of a row that hold the address; of an object only the values that do."""
+def _blank(using: str, model: Any, key: UUID, address: str) -> int:
+    """Blank the texts of a row that hold the address; of an object only the values that do.
+
+    It is read again behind a lock: who blanked or deleted it meanwhile must not be undone.
+    """
     blank: dict[str, Any] = {}
-    names = _TEXTS[type(row)]
-    if type(row) in _ABOUT and any(_names(getattr(row, name), address) for name in names if name in _WHOM):
-        _ABOUT[type(row)](using, [row.pk])
+    names = _TEXTS[model]
+    row = model._default_manager.using(using).select_for_update().only("pk", *names).filter(pk=key).first()
+    if row is None:
+        return 0
+    if model in _ABOUT and any(_names(getattr(row, name), address) for name in names if name in _WHOM):
+        _ABOUT[model](using, [key])
     for name in names:
         value = getattr(row, name)
         if _names(value, address):

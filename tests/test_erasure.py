@@ -7,7 +7,7 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
-from cmc_webhooks import erasure, ingest, models, suppression, wire
+from cmc_webhooks import erasure, ingest, models, store, suppression, wire
 from tests import factories
 from tests.conftest import bounce, delivery, notification
 
@@ -125,6 +125,25 @@ class TestErase:
 
         assert models.Mail.objects.get().status == "bounced"
         assert [name for name in ("hanako", "taro@x.jp") if name in everything()] == []
+
+    @pytest.mark.parametrize("how", ["blanked", "deleted"])
+    def test_undoes_nothing_that_is_done_meanwhile(self, how):
+        for number in (1, 2):
+            told = {"to": "taro@x.jp", "cc": ADDRESS, "more": f"of taro {number}"}
+            receive("deliveries", delivery(f"<{number}@x>", **told))
+        mails = set(models.Mail.objects.values_list("pk", flat=True))
+
+        def meanwhile(done):
+            others = mails - {models.DeliveryEvent.objects.exclude(extra__has_key="cc").get().mail_id}
+            if how == "deleted":
+                store.remove_mails(USING, list(others))
+            else:
+                store.blank_mails(USING, list(others))
+
+        calls = iter([meanwhile])
+        erasure.erase(USING, ADDRESS, progress=lambda done: next(calls, id)(done) if done else None)
+
+        assert everything().count("of taro") == 1
 
     def test_reads_notes_about_others_too(self):
         suppression.block("mother@example.jp", note="asks for hanako@example.jp too")
