@@ -84,6 +84,8 @@ def judge(outcomes: Iterable[Outcome], rule: Rule, now: datetime) -> Verdict:
         in_a_row = word == BounceClass.SOFT and len(row) >= rule.soft
         if in_a_row or word in (BounceClass.HARD, BounceClass.SUPPRESSED):
             until = _end(max(at, heard_at or at), rule)
+            if not verdict.may_send and _is_before(until, verdict.until):
+                until = verdict.until  # that bounce was told late
             verdict = Verdict(may_send=False, reason=word, since=at, until=until)
     return FREE if verdict.until and verdict.until <= now else verdict
 
@@ -94,6 +96,11 @@ def _end(moment: datetime, rule: Rule) -> datetime | None:
         return None if rule.expires is None else moment + rule.expires
     except OverflowError:
         return None
+
+
+def _is_before(until: datetime | None, other: datetime | None) -> bool:
+    """Whether one end of a verdict comes before another; None is no end."""
+    return until is not None and (other is None or until < other)
 
 
 def _by_time(outcome: Outcome) -> tuple[datetime, bool]:

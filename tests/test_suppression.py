@@ -67,6 +67,13 @@ class TestJudge:
         assert judge((181, "hard")) == FREE
         assert judge((179, "hard")).reason == "hard"
 
+    def test_holds_as_long_as_the_bounce_that_was_told_last(self):
+        late, newer = Outcome(day(100), "hard", day(3)), Outcome(day(50), "hard", day(50))
+
+        for outcomes in ([late, newer], [newer, late]):
+            verdict = suppression.judge(outcomes, Rule(), NOW)
+            assert verdict == Verdict(False, "hard", day(50), day(3 - 180))
+
     def test_never_ends_behind_the_calendar(self):
         assert judge((3, "hard"), rule=Rule(expires=timedelta(days=2_950_000))).until is None
 
