@@ -103,6 +103,7 @@ def _is_before(until: datetime | None, other: datetime | None) -> bool:
     return until is not None and (other is None or until < other)
 
 
-def _by_time(outcome: Outcome) -> tuple[datetime, bool]:
-    # at one instant the bounce counts
-    return outcome.at, outcome.word != DeliveryStatus.SUCCEEDED
+def _by_time(outcome: Outcome) -> tuple[datetime, bool, str, datetime]:
+    # at one instant the bounce counts; of several always the same one
+    at, word, heard_at = outcome
+    return at, word != DeliveryStatus.SUCCEEDED, str(word), heard_at or at

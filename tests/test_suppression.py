@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,6 +47,14 @@ class TestJudge:
 
     def test_counts_the_bounce_at_the_instant_of_a_success(self):
         assert judge((3, "succeeded"), (3, "hard")).reason == "hard"
+
+    def test_does_not_depend_on_the_order_of_one_instant(self):
+        words = ["suppressed", "soft", "succeeded", "hard", "policy"]
+        made = [Outcome(day(3), word, day(2 if word == "hard" else 3)) for word in words]
+
+        found = {suppression.judge(order, Rule(soft=1), NOW) for order in permutations(made)}
+
+        assert found == {Verdict(False, "suppressed", day(3), day(2 - 180))}
 
     def test_forbids_after_soft_ones_in_a_row(self):
         assert judge((4, "soft"), (3, "soft")) == FREE
