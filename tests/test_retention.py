@@ -121,6 +121,19 @@ class TestPruneEvents:
         assert done == 1
         assert models.DeliveryEvent.objects.count() == 2
 
+    def test_sees_them_though_the_clock_of_a_host_is_ahead(self):
+        events = sorted(factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD), key=lambda e: e.pk)
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        items = [["event_recorded", "deliveries", event.pk.hex, None] for event in events]
+        factories.PendingSignalFactory(id=wire.time_key(now_ms + 3_600_000), items=items[:1])
+
+        def owe_last(done):
+            factories.PendingSignalFactory(id=wire.time_key(now_ms), items=items[2:])
+
+        retention.prune(USING, "events", BEFORE, pace=retention.Pace(1, 0), progress=owe_last)
+
+        assert set(models.DeliveryEvent.objects.all()) == {events[0], events[2]}
+
     def test_refuses_where_it_would_have_to_look_through_too_many_signals(self, monkeypatch):
         monkeypatch.setattr(retention, "MOST_OWED", 2)
         for event in factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD):
