@@ -56,6 +56,8 @@ class Action(ABC):
     """The page that asks: its heading, then what that means, and the button."""
     meaning: ClassVar[StrOrPromise]
     button: ClassVar[StrOrPromise]
+    is_final: ClassVar[bool] = False
+    """Whether it cannot be undone."""
     note: ClassVar[StrOrPromise]
     """What the admin's log says of each row."""
 
@@ -186,6 +188,7 @@ class Erase(Action):
     title = _("Erase personal data")
     meaning = _("All mails to them lose their texts, not only the chosen ones. This cannot be undone.")
     button = _("Yes, erase it")
+    is_final = True
     note = _("Personal data erased.")
 
     def __init__(self, chosen: Sequence[Any]) -> None:
@@ -222,9 +225,8 @@ def _ask(admin: ReadOnlyAdmin, request: HttpRequest, action: Action) -> Template
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
         "title": action.title,
+        "asked": action,
         "question": action.question(),
-        "meaning": action.meaning,
-        "button": action.button,
         "keys": [str(row.pk) for row in action.chosen],
         "action": request.POST["action"],
         "checkbox": ACTION_CHECKBOX_NAME,

@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation, Valida
 from django.http import HttpResponseBadRequest
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
+    from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
     ModelAdmin = admin.ModelAdmin[Any]
@@ -49,6 +51,7 @@ class ReadOnlyAdmin(ModelAdmin):
     """History is not edited, by nobody: who has the view permission sees it, and that is all there is."""
 
     actions: Any = None
+    empty_value_display = mark_safe('<span class="cmc-empty">-</span>')
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ()
@@ -57,7 +60,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {
-            "all": ("cmc_webhooks/admin.css", "cmc_webhooks/overview.css")
+            "all": ("cmc_webhooks/admin.css", "cmc_webhooks/lists.css", "cmc_webhooks/overview.css")
         }
         js: ClassVar[tuple[str, ...]] = ("cmc_webhooks/admin.js",)
 
@@ -88,6 +91,13 @@ class ReadOnlyAdmin(ModelAdmin):
         if isinstance(answer, TemplateResponse) and answer.context_data is not None:
             answer.context_data["meaning"] = getattr(request, "cmc_meaning", None)
         return answer
+
+    def get_action_choices(
+        self, request: HttpRequest, default_choices: Any = None, action_location: Any = None
+    ) -> list[Any]:
+        """Begins with words that are translated: those of Django 6.1 are in English in any language."""
+        where = {} if action_location is None else {"action_location": action_location}  # from 6.1 on
+        return super().get_action_choices(request, [("", gettext("Choose an action"))], **where)
 
     def tools(self, request: HttpRequest) -> list[Tool]:
         """The buttons above the list."""
@@ -163,6 +173,17 @@ def moment_of(model: type[Model], name: str) -> Any:
     @admin.display(description=field.verbose_name)
     def column(self: ReadOnlyAdmin, row: Any) -> StrOrPromise:
         return markup.moment(getattr(row, name)) or self.get_empty_value_display()
+
+    return column
+
+
+def number_of(model: type[Model], name: str) -> Any:
+    """For a list and for a page: a number of each row."""
+    field: Any = model._meta.get_field(name)
+
+    @admin.display(description=field.verbose_name)
+    def column(self: ReadOnlyAdmin, row: Any) -> SafeString:
+        return markup.headed(field.verbose_name, getattr(row, name))
 
     return column
 

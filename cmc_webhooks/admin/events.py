@@ -148,18 +148,19 @@ class BounceEventAdmin(MailEventAdmin):
 
 @admin.register(BlockEvent)
 class BlockEventAdmin(BroughtBy):
-    list_display = ("occurred", "short_address", "why", "occurrences")
+    list_display = ("occurred", "short_address", "why", "times")
     list_filter = (filters.BounceClassFilter,)
     list_defer = ("raw",)
     search_fields = ("address",)
     search_help_text = _("A whole address.")
     fieldsets = (
-        (None, {"fields": ("address", "why", "bounce_code", "occurrences", "occurred", "received")}),
+        (None, {"fields": ("address", "why", "bounce_code", "times", "occurred", "received")}),
         (_("As sent"), {"fields": ("as_sent", "brought_by")}),
     )
 
     occurred = base.moment_of(BlockEvent, "occurred_at")
     received = base.moment_of(BlockEvent, "received_at")
+    times = base.number_of(BlockEvent, "occurrences")
 
     @admin.display(description=_("address"))
     def short_address(self, block: BlockEvent) -> str:

@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 
 @admin.register(Notification)
 class NotificationAdmin(base.ReadOnlyAdmin):
-    list_display = ("received", "source", "event_type", "server_composition", "new", "repeated", "rejected")
+    list_display = (
+        *("received", "source", "event_type", "server_composition"),
+        *("new_events", "repeated_events", "rejected_events"),
+    )
     list_filter = (filters.SourceFilter, filters.EventTypeFilter, filters.ReceivedFilter)
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("received", "source", "event_type", "server_composition")}),
-        (_("Events"), {"fields": ("new", "repeated", "rejected")}),
+        (_("Events"), {"fields": ("new_events", "repeated_events", "rejected_events")}),
     )
 
     received = base.moment_of(Notification, "received_at")
+    new_events = base.number_of(Notification, "new")
+    repeated_events = base.number_of(Notification, "repeated")
+    rejected_events = base.number_of(Notification, "rejected")
 
 
 @admin.register(RejectedEvent)
@@ -71,13 +77,15 @@ class RejectedEventAdmin(base.ReadOnlyAdmin):
 
 @admin.register(PendingSignal)
 class PendingSignalAdmin(base.ReadOnlyAdmin):
-    list_display = ("available", "state_mark", "calls", "attempts", "last_error")
+    list_display = ("available", "state_mark", "calls", "tries", "last_error")
     list_filter = (filters.StateFilter,)
     ordering = ("available_at", "id")
     fieldsets = (
-        (None, {"fields": ("state_mark", "available", "attempts", "last_error")}),
+        (None, {"fields": ("state_mark", "available", "tries", "last_error")}),
         (_("Signals"), {"fields": ("calls", "whole_calls")}),
     )
+
+    tries = base.number_of(PendingSignal, "attempts")
 
     @admin.display(description=_("state"))
     def state_mark(self, pending: PendingSignal) -> SafeString:
@@ -94,8 +102,8 @@ class PendingSignalAdmin(base.ReadOnlyAdmin):
             return str(pending.available_at)
 
     @admin.display(description=_("number of signals"))
-    def calls(self, pending: PendingSignal) -> int:
-        return len(pending.items)
+    def calls(self, pending: PendingSignal) -> SafeString:
+        return markup.headed(_("number of signals"), len(pending.items))
 
     @admin.display(description=_("signals"))
     def whole_calls(self, pending: PendingSignal) -> SafeString:

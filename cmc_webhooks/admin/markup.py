@@ -51,6 +51,11 @@ def mark(tone: str, text: StrOrPromise) -> SafeString:
     return format_html('<span class="cmc-badge cmc-{}">{}</span>', tone, text)
 
 
+def headed(heading: StrOrPromise, value: Any) -> SafeString:
+    """A value that says nothing without the heading of its column, which is shown where there is none."""
+    return format_html('<span class="cmc-heading">{} </span>{}', heading, value)
+
+
 def two_lines(above: str, below: str) -> SafeString:
     """Two texts for one place of a list, the lower one less loud; each is cut short."""
     return format_html(

@@ -40,6 +40,7 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
     """Blocked and released addresses. Deleting one takes the decision back: then its mails alone count."""
 
     form = SuppressionForm
+    radio_fields = {"kind": admin.VERTICAL}
     list_display = ("to", "decision", "ends", "note", "decided")
     list_display_links = ("to",)
     ordering = ("-decided_at", "-id")
@@ -49,7 +50,6 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
 
     decided = base.moment_of(Suppression, "decided_at")
     forgiven = base.moment_of(Suppression, "forgiven_until")
-    ends = base.moment_of(Suppression, "until")
 
     has_view_permission = admin.ModelAdmin.has_view_permission
     has_add_permission = admin.ModelAdmin.has_add_permission
@@ -81,6 +81,11 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
     def decision(self, decision: Suppression) -> SafeString:
         mark = "bad" if decision.kind == Suppression.Kinds.BLOCKED else "good"
         return markup.mark(mark, decision.get_kind_display())
+
+    @admin.display(description=_("until"))
+    def ends(self, decision: Suppression) -> StrOrPromise:
+        end = markup.moment(decision.until)
+        return markup.headed(_("until"), end) if end else self.get_empty_value_display()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -38,7 +38,7 @@ class PendingSignal(models.Model):
         indexes = [models.Index(fields=["state", "available_at"], name="cmc_pending_available")]
 
     def __str__(self) -> str:
-        return f"{len(self.items)} × {self.state}"
+        return f"{len(self.items)} × {self.get_state_display()}"
 
     @property
     def facts(self) -> list[dict[str, Any]]:

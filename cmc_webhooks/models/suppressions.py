@@ -20,13 +20,20 @@ class Suppression(models.Model):
     """
 
     class Kinds(models.TextChoices):
-        BLOCKED = "blocked", _("blocked: nothing is sent to it")
-        RELEASED = "released", _("released: what was told before does not count")
+        BLOCKED = "blocked", _("blocked")
+        RELEASED = "released", _("released")
 
     id = models.UUIDField(primary_key=True, editable=False)
     address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
-    kind = models.CharField(_("decision"), max_length=16, choices=Kinds.choices)
-    until = models.DateTimeField(_("until"), null=True, blank=True)
+    kind = models.CharField(
+        _("decision"),
+        max_length=16,
+        choices=Kinds.choices,
+        help_text=_("Blocked: nothing is sent to it. Released: what was told before does not count."),
+    )
+    until = models.DateTimeField(
+        _("until"), null=True, blank=True, help_text=_("The end of a block. Empty: it has none.")
+    )
     forgiven_until = models.DateTimeField(_("forgiven up to"), null=True, editable=False)
     note = models.CharField(_("note"), max_length=255, blank=True)
     decided_at = models.DateTimeField(_("decided at"), editable=False)
@@ -38,4 +45,4 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         # No address: this text goes into the admin's log, which erasing does not reach
-        return f"{self.kind}, {shown(self.decided_at)}"
+        return f"{self.get_kind_display()}, {shown(self.decided_at)}"

@@ -48,6 +48,7 @@ class TestRedeliver:
         answer = act(support, "mail", "redeliver", [mail])
 
         assert "Send the signals of 2 events again?" in answer.content.decode()
+        assert "The history does not change." in answer.content.decode()
         assert sent == []
         assert not LogEntry.objects.exists()
 

@@ -26,6 +26,8 @@ class TestErase:
         page = act(officer, "mail", "erase", [*mails, factories.MailFactory()]).content.decode()
 
         assert "Erase the personal data of 2 people?" in page
+        assert "This cannot be undone." in page
+        assert 'class="cmc-final"' in page
         assert not models.Mail.objects.exclude(erased_at=None).exists()
 
     def test_erases_all_mails_to_them_and_notes_it_without_a_name(self, officer):

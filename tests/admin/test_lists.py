@@ -161,7 +161,7 @@ class TestColumns:
 
         page = browser.open_list("pendingsignal").content.decode()
 
-        assert 'class="field-calls">3<' in page
+        assert "number of signals </span>3<" in page
         assert "ValueError" in page
 
 

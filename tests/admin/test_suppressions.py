@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,11 @@ class TestAdding:
 
         assert answer.status_code == 200
         assert not models.Suppression.objects.exists()
+
+    def test_offers_the_two_decisions_and_no_third(self, admin_client):
+        page = admin_client.get(ADD).content.decode()
+
+        assert re.findall(r'type="radio" name="kind" value="(\w*)"', page) == ["blocked", "released"]
 
     def test_notes_no_address_in_the_log(self, admin_client):
         admin_client.post(ADD, fields())
