@@ -1,7 +1,7 @@
-"""A plausible history of any size on PostgreSQL, the same each time.
+"""A plausible history of any size, the same each time.
 
-`python -m benchmarks.history --events 5000000`; DATABASE_URL names an empty database. Its tables are made,
-filled by COPY, and its counts proved and rolled up.
+`python -m benchmarks.history --events 5000000`; DATABASE_URL names an empty database. Its tables are made and
+filled, on PostgreSQL by COPY, and its counts proved and rolled up.
 Keys are as `wire` makes them, so that every look-up works on it.
 """
 
@@ -13,6 +13,7 @@ import os
 import random
 import time
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import django
 
@@ -20,9 +21,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 django.setup()
 
 from django.core.management import call_command
-from django.db import connection
+from django.core.management.color import no_style
+from django.db import connection, transaction
 
-from cmc_webhooks import models, statistics, wire
+from cmc_webhooks import models, statistics, store, wire
 
 DAYS = 365
 DOMAINS = [f"domain{number}.example.jp" for number in range(2000)]
@@ -33,10 +35,11 @@ SUBJECTS = [
 CODES = [("2", 40), ("1", 10), ("5", 15), ("3", 10), ("4", 10), ("7", 8), ("9", 3), ("10", 3), ("99", 1)]
 REASON = "550 5.1.1 The email account that you tried to reach does not exist. Please check for typos."
 TABLES = (models.Notification, models.Mail, models.DeliveryEvent, models.BounceEvent)
+AT_ONCE = 1_000
 
 
 class Writer:
-    """COPY into one table, with columns by name."""
+    """Rows into one table, with columns by name: by COPY, or by inserts of many rows in key order."""
 
     def __init__(self, model):
         self.fields = list(model._meta.concrete_fields)
@@ -44,19 +47,32 @@ class Writer:
         self.before: list[Writer] = []
 
     def add(self, row):
-        self.rows.append([getattr(row, field.attname) for field in self.fields])
+        self.rows.append(row)
         if len(self.rows) >= 20_000:
             self.flush()
 
     def flush(self):
         for writer in self.before:
             writer.flush()
+        if connection.vendor == "postgresql":
+            self._copy()
+        else:
+            self._insert()
+        self.rows.clear()
+
+    def _copy(self):
         columns = ", ".join(field.column for field in self.fields)
         sql = f"COPY {self.model._meta.db_table} ({columns}) FROM STDIN"
         with connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in self.rows:
-                copy.write_row([json.dumps(v) if isinstance(v, dict) else v for v in row])
-        self.rows.clear()
+                values = [getattr(row, field.attname) for field in self.fields]
+                copy.write_row([json.dumps(v) if isinstance(v, dict) else v for v in values])
+
+    def _insert(self):
+        ordered = sorted(self.rows, key=attrgetter("id"))
+        with transaction.atomic():
+            for start in range(0, len(ordered), AT_ONCE):
+                store.insert_plainly("default", ordered[start : start + AT_ONCE])
 
 
 def fill(events: int, first: int = 0, end: datetime | None = None, progress=print) -> None:
@@ -139,27 +155,41 @@ def key(at):
     return wire.time_key(int((at + timedelta(hours=9)).timestamp() * 1000))
 
 
+def analyse():
+    """Let the database know what is in its tables."""
+    tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in TABLES)
+    known = {"postgresql": "VACUUM ANALYZE", "sqlite": "ANALYZE", "mysql": f"ANALYZE TABLE {tables}"}
+    with connection.cursor() as cursor:
+        cursor.execute(known[connection.vendor])
+        if connection.vendor == "mysql":
+            cursor.fetchall()
+
+
+def make(events):
+    """Tables, and that many events in them."""
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    assert not models.Mail.objects.exists(), "DATABASE_URL must name an empty database"
+    fill(events)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=5_000_000)
     events = parser.parse_args().events
     call_command("migrate", verbosity=0)
-    with connection.cursor() as cursor:
-        tables = ", ".join(m._meta.db_table for m in (*TABLES, models.MailCount, models.DomainCount))
-        cursor.execute(f"TRUNCATE {tables}")
+    tables = [model._meta.db_table for model in (*TABLES, models.MailCount, models.DomainCount)]
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables))
     began = time.monotonic()
     fill(events)
     print(f"filled in {time.monotonic() - began:.0f} s")
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+    analyse()
     for name, work in (
         ("counted", lambda: statistics.recount("default", statistics.days("default"))),
         ("rolled up", lambda: statistics.roll_up("default", fresh=timedelta())),
     ):
         began = time.monotonic()
         print(f"{name}: {work()} in {time.monotonic() - began:.0f} s")
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+    analyse()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 from django.db import router
 from django.db.models import QuerySet
@@ -19,7 +17,7 @@ from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
 from cmc_webhooks.verdicts import AHEAD, BY_HAND, FREE, Outcome, Rule, Verdict, believable, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 __all__ = [
     "BY_HAND",
@@ -73,13 +71,17 @@ def may_send(address: str) -> bool:
 
 def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
     """The verdict about each address, by its spelling; one statement for 1,000 of them."""
-    given = iter(dict.fromkeys(addresses))
-    found: dict[str, Verdict] = {}
-    while some := list(islice(given, ADDRESSES_AT_ONCE)):
-        bare = {spelling: _sent_to(spelling) for spelling in some}
-        judged = _judged({address for address in bare.values() if address and not may_be_cut(address)})
-        for spelling, address in bare.items():  # a long one is compared whole, by itself
-            found[spelling] = look_up(address).verdict if may_be_cut(address) else judged.get(address, FREE)
+    found = dict.fromkeys(addresses, FREE)
+    # neighbours lie in the same pages of an index
+    given = sorted((_sent_to(spelling), spelling) for spelling in found)
+    for start in range(0, len(given), ADDRESSES_AT_ONCE):
+        some = given[start : start + ADDRESSES_AT_ONCE]
+        judged = _judged({address for address, _ in some if address and not may_be_cut(address)})
+        for address, spelling in some:
+            if may_be_cut(address):  # it is compared whole, by itself
+                found[spelling] = look_up(address).verdict
+            elif address in judged:
+                found[spelling] = judged[address]
     return found
 
 
@@ -173,7 +175,7 @@ class _Told(NamedTuple):
     decisions: dict[str, _Decision]
 
 
-def _judged(addresses: Iterable[str]) -> dict[str, Verdict]:
+def _judged(addresses: Collection[str]) -> dict[str, Verdict]:
     told = _told(addresses)
     return {
         address: _with_decision(told.outcomes.get(address, []), told.decisions.get(address))
@@ -209,28 +211,25 @@ def _told(addresses: Iterable[str]) -> _Told:
 
     One statement; a second one where a bounce still counts that we heard of late: there older successes do.
     """
-    rule, whose = (
-        app_settings.suppression,
-        {form: one for one in addresses for form in wire.address_forms(one)},
-    )
-    keys = {form: wire.address_key(form) for form in whose}
-    places = {str(key): whose[form] for form, key in keys.items()}
-    now, using = datetime.now(UTC), router.db_for_read(Mail)
+    rule, now, using = app_settings.suppression, datetime.now(UTC), router.db_for_read(Mail)
+    whose = {form: one for one in addresses for form in wire.address_forms(one)}
     end, since, counted = (rows.stored(each) for each in (now + AHEAD, *_bounds(rule, now)))
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
-    decisions, late = {}, dict[str, UUID]()
-    for told in store.told_of(using, keys, (since, end)):
+    decisions, late = {}, set[str]()
+    for told in store.told_of(using, whose, (since, end)):
+        if told.address not in whose:
+            continue
         if told.kind == store.told.DECISION:
-            place = places[str(UUID(told.place))]
-            decisions[place] = _Decision(told.word, told.at, told.other, told.forgiven_until)
-        elif told.place in keys:
-            outcomes[whose[told.place]].append(_outcome(told))
-            if told.other is not None and told.at < since and told.other > counted:
-                late[told.place] = keys[told.place]
+            decision = _Decision(told.word, told.at, told.other, told.forgiven_until)
+            decisions[whose[told.address]] = decision
+            continue
+        outcomes[whose[told.address]].append(_outcome(told))
+        if told.other is not None and told.at < since and told.other > counted:
+            late.add(told.address)
     if late:
         for told in store.told_of(using, late, (rows.stored(_EVER), end)):
-            if told.kind == store.told.SUCCESS and told.place in late:
-                outcomes[whose[told.place]].append(_outcome(told))
+            if told.kind == store.told.SUCCESS and told.address in late:
+                outcomes[whose[told.address]].append(_outcome(told))
     return _Told(outcomes, decisions)
 
 

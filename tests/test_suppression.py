@@ -152,6 +152,10 @@ class TestLookUp:
 
 @pytest.mark.django_db
 class TestVerdicts:
+    @pytest.fixture(autouse=True, params=[True, False], ids=["sql", "orm"])
+    def way(self, request, settings):
+        settings.CMC_WEBHOOKS_RAW_SQL = request.param
+
     def test_are_those_that_each_address_has_alone(self):
         now = timezone.now()
         ago = [now - timedelta(days=days) for days in range(9)]
@@ -255,6 +259,22 @@ class TestVerdicts:
 
         assert suppression.may_send("e@example.jp")
         assert not suppression.may_send("é@example.jp")
+
+    def test_take_no_success_of_an_address_alike(self):
+        ago = [timezone.now() - timedelta(days=days) for days in range(3)]
+        factories.MailFactory(recipient="é@example.jp", bounce_code="2", created_at=ago[2])
+        factories.MailFactory(recipient="e@example.jp", delivery_status="succeeded", created_at=ago[1])
+
+        found = suppression.verdicts(["é@example.jp", "e@example.jp"])
+
+        assert [found[address].may_send for address in ("é@example.jp", "e@example.jp")] == [False, True]
+
+    def test_are_in_the_order_that_was_asked_for(self):
+        assert list(suppression.verdicts(["b@x.jp", "c@x.jp", "a@x.jp", "c@x.jp"])) == [
+            "b@x.jp",
+            "c@x.jp",
+            "a@x.jp",
+        ]
 
     def test_compare_long_addresses_whole(self):
         long = "a" * 320

@@ -13,11 +13,11 @@ from django.db import IntegrityError, connections, models
 
 from cmc_webhooks.models import Mail, instances
 from cmc_webhooks.store.counted import count
-from cmc_webhooks.store.sets import MERGED
+from cmc_webhooks.store.sets import MERGED, reading
 from cmc_webhooks.store.ways import Direct, Raced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -87,7 +87,7 @@ def _select(
     quote = connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(values))
-    read = [_reading(field, connection) for field in fields]
+    read = [reading(field, connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql.format(columns=columns, table=quote(model._meta.db_table), places=places), values)
         return [[each(value) for each, value in zip(read, row, strict=True)] for row in cursor.fetchall()]
@@ -159,16 +159,3 @@ def _prepared(field: Any, connection: BaseDatabaseWrapper, values: Sequence[Any]
         known = {value: field.get_db_prep_save(value, connection) for value in set(values)}
         return [known[value] for value in values]
     return [field.get_db_prep_save(value, connection) for value in values]
-
-
-def _reading(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
-    """What makes a value of a column, as the ORM reads it."""
-    column = field.get_col(field.model._meta.db_table)
-    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
-
-    def read(value: Any) -> Any:
-        for convert in converters:
-            value = convert(value, column, connection)
-        return value
-
-    return read

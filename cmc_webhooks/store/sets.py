@@ -10,9 +10,10 @@ from django.db import connections, router
 from cmc_webhooks.models import Mail
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from uuid import UUID
 
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
 
 MERGED = (
@@ -85,3 +86,16 @@ def upsert(using: str, rows: list[Any], fields: Sequence[str]) -> None:
     type(rows[0])._default_manager.using(using).bulk_create(
         rows, update_conflicts=True, update_fields=fields, unique_fields=["id"] if targeted else None
     )
+
+
+def reading(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
+    """What makes a value of a column, as the ORM reads it."""
+    column = field.get_col(field.model._meta.db_table)
+    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+
+    def read(value: Any) -> Any:
+        for convert in converters:
+            value = convert(value, column, connection)
+        return value
+
+    return read
