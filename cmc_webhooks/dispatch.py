@@ -56,6 +56,13 @@ class Swept(NamedTuple):
     failed: int = 0
     dead: int = 0
 
+    def __str__(self) -> str:
+        return f"sent {self.sent}, failed {self.failed}, dead {self.dead}"
+
+    def plus(self, other: Swept) -> Swept:
+        """What two sweeps did."""
+        return Swept(self.sent + other.sent, self.failed + other.failed, self.dead + other.dead)
+
 
 def owe(using: str, wanted: Sequence[calls.Call], *, leased: bool) -> list[Owed]:
     """Write the calls to the outbox, inside the events' transaction.
@@ -105,10 +112,20 @@ def is_time_to_heal() -> bool:
     return True
 
 
-def sweep(using: str, *, seconds: float = float("inf"), stopped: Callable[[], bool] = lambda: False) -> Swept:
-    """Send what is owed and due, row by row, until nothing is, the time is over or `stopped()`.
+def sweep(
+    using: str,
+    *,
+    seconds: float = float("inf"),
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[Swept], Any] = lambda done: None,
+) -> Swept:
+    """Send what is owed and due, until nothing is, the time is over or `stopped()`.
 
     Any number of sweeps may run at once, on any number of machines: each row is claimed by one of them.
+    `progress` is told what was done with each row.
+
+    Raises:
+        durable.Unavailable: the database gave way; what was sent before may be sent again, once.
     """
     deadline = time.monotonic() + seconds
     swept = Swept()
@@ -116,12 +133,13 @@ def sweep(using: str, *, seconds: float = float("inf"), stopped: Callable[[], bo
         row = durable.run(using, partial(store.claim, using, _now_ms(), LEASE_MS))
         if row is None:
             break
-        done = _sweep_row(using, row, deadline)
-        swept = Swept(*(one + other for one, other in zip(swept, done, strict=True)))
+        done = _sweep_row(using, row, deadline, stopped)
+        progress(done)
+        swept = swept.plus(done)
     return swept
 
 
-def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
+def _sweep_row(using: str, row: PendingSignal, deadline: float, stopped: Callable[[], bool]) -> Swept:
     if row.attempts > MAX_ATTEMPTS:  # whoever had it never came back, so often
         store.settle(using, row, _singles(row, [(item, row.last_error or "Killed") for item in row.items]))
         return Swept(dead=len(row.items))
@@ -132,21 +150,26 @@ def _sweep_row(using: str, row: PendingSignal, deadline: float) -> Swept:
         store.settle(using, row, apart)
         return Swept()
     lease_ends = time.monotonic() + (LEASE_MS - LEASE_RESERVE_MS) / 1000
-    still_owed, swept = _send_row(using, row, calls.load(using, row.facts), min(deadline, lease_ends))
+    its_calls = calls.load(using, row.facts)
+    still_owed, swept = _send_row(using, row, its_calls, min(deadline, lease_ends), stopped)
     store.settle(using, row, still_owed)
     return swept
 
 
 def _send_row(
-    using: str, row: PendingSignal, its_calls: Sequence[calls.Call | None], deadline: float
+    using: str,
+    row: PendingSignal,
+    its_calls: Sequence[calls.Call | None],
+    deadline: float,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[list[PendingSignal], Swept]:
-    """Send a row's calls until the deadline; the rows for what is still owed of it, and what was done."""
+    """Send a row's calls until the deadline or `stopped()`; rows for what is still owed, what was done."""
     connection = connections[using]
     was_idle = durable.is_idle(connection)
     failures: list[Failure] = []
     sent = 0
     for item, call in zip(row.items, its_calls, strict=True):
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or stopped():
             break
         sent += 1
         if call is None:

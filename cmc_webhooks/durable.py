@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Unavailable", "Unstorable", "abandon", "atomic", "is_idle", "outside_requests", "run"]
+__all__ = [
+    "Unavailable",
+    "Unstorable",
+    "abandon",
+    "atomic",
+    "described",
+    "is_idle",
+    "outside_requests",
+    "run",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +74,14 @@ def run(using: str, work: Callable[[], Result]) -> Result:
             if (_may_pass(connection, error) or _is_strange(connection, error, tries)) and not last:
                 logger.info(
                     "The database gave way (%s), trying again",
-                    _described(error),
-                    extra={"cmc_event": "database_retried", "error": _described(error), "tries": tries},
+                    described(error),
+                    extra={"cmc_event": "database_retried", "error": described(error), "tries": tries},
                 )
                 time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311 - spreads rivals
             elif _is_of_the_data(error):
-                raise Unstorable(_described(error)) from error
+                raise Unstorable(described(error)) from error
             else:
-                raise Unavailable(_described(error)) from error
+                raise Unavailable(described(error)) from error
         except (UnicodeError, OverflowError) as error:
             raise Unstorable(type(error).__name__) from error
     raise AssertionError("unreachable")
@@ -111,6 +120,17 @@ def outside_requests(view: View) -> View:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def described(error: Exception) -> str:
+    """The error's class and number, as `Unavailable` has them. Never its text, which may quote the data."""
+    if isinstance(error, Unavailable):
+        return str(error)
+    cause: Any = error.__cause__
+    number = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    if number is None and isinstance(_number(error), int):
+        number = _number(error)
+    return f"{type(error).__name__} {number or ''}".rstrip()
 
 
 @contextmanager
@@ -176,12 +196,3 @@ def _is_of_the_data(error: Exception) -> bool:
 
 def _number(error: Exception) -> Any:
     return error.args[0] if error.args else None
-
-
-def _described(error: Exception) -> str:
-    """The error's class and number. Never its text, which may quote the data."""
-    cause: Any = error.__cause__
-    number = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
-    if number is None and isinstance(_number(error), int):
-        number = _number(error)
-    return f"{type(error).__name__} {number or ''}".rstrip()

@@ -50,14 +50,15 @@ class Target:
             ValueError: it is no address of http or https, or has credentials in it.
         """
         parts = urlsplit(url)
+        host = parts.hostname or ""
         is_line = url.isascii() and url.isprintable() and " " not in url
-        if parts.scheme not in ("http", "https") or not parts.hostname or not is_line:
+        if parts.scheme not in ("http", "https") or not is_line or not _is_host(host):
             raise ValueError("not an address such as http://127.0.0.1:8000/cmc/webhook")
         if "@" in parts.netloc:
             raise ValueError("credentials do not belong into the address")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         tls = parts.scheme == "https"
-        return cls(tls=tls, host=parts.hostname, port=parts.port, path=path, authorization=authorization)
+        return cls(tls=tls, host=host, port=parts.port, path=path, authorization=authorization)
 
     @property
     def is_loopback(self) -> bool:
@@ -166,6 +167,14 @@ def post_all(
         progress(tally.events - shown)
     if team.errors:
         raise team.errors[0]
+
+
+def _is_host(name: str) -> bool:
+    """Whether one can look for a host of this name: none of its labels is empty or long."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 class _Team:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cmc_webhooks import calls, counts, dispatch, durable, selection, status, store
@@ -35,12 +36,17 @@ def rebuild(
     """Merge the events of these mails anew and write what differs, as one change of status each.
 
     With `check` nothing is written. The winning event that a mail names counts although its row was pruned.
-    A changed status is told with `status_changed`, by whoever sweeps next.
+    A changed status is told with `status_changed`, by whoever sweeps next. Each chunk is a transaction, so it
+    may be interrupted and run again.
+
+    Raises:
+        durable.Unavailable: the database gave way; the chunks before are repaired.
     """
     seen = different = 0
     for chunk in selection.in_chunks(chosen):
         seen += len(chunk)
-        different += _count(using, chunk) if check else _repair(using, chunk)
+        work = _count if check else _repair
+        different += durable.run(using, partial(work, using, chunk))
         progress(len(chunk))
     return Rebuilt(seen, different)
 

@@ -31,12 +31,15 @@ def count(events: Iterable[QuerySet[Any]]) -> int:
 
 
 def redeliver(
-    using: str, events: Iterable[QuerySet[Any]], *, progress: Callable[[int], Any] = lambda done: None
+    using: str, events: Iterable[QuerySet[Any]], *, progress: Callable[[list[Any]], Any] = lambda done: None
 ) -> int:
     """Owe the signals of all these events, their mails among them; how many. Whoever sweeps next sends them.
 
     An event that decided the status its mail has now brings `status_changed` along, with the version of
-    that change. `progress` is told the number of events of each chunk.
+    that change. `progress` is told the events of each chunk, in key order.
+
+    Raises:
+        durable.Unavailable: the database gave way; the chunks before are owed.
     """
     owed = 0
     for rows in events:
@@ -44,7 +47,7 @@ def redeliver(
             wanted = list(calls_for(chunk))
             durable.run(using, partial(_owe, using, wanted))
             owed += len(wanted)
-            progress(len(chunk))
+            progress(chunk)
     return owed
 
 

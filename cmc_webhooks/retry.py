@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cmc_webhooks import event_types, ingest, rows, selection, store, wire
+from cmc_webhooks import durable, event_types, ingest, rows, selection, store, wire
 from cmc_webhooks.models import Notification
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def retry(
     """Store those of these open rejected events that can be read now, as if they arrived when they did.
 
     With `dry_run` they are read only. What an event of this kind makes known already counts as resolved.
+    May be run again after an interruption.
+
+    Raises:
+        durable.Unavailable: the database gave way; what was stored before stays so.
     """
     resolved = rejected = 0
     for chunk in selection.in_chunks(chosen.filter(resolved_at=None)):
@@ -43,10 +48,10 @@ def retry(
             if _is_readable(row) and (dry_run or _store(row)):
                 resolved += 1
                 if not dry_run:
-                    store.resolve(using, row, rows.stored(datetime.now(UTC)))
+                    durable.run(using, partial(store.resolve, using, row, rows.stored(datetime.now(UTC))))
             else:
                 rejected += 1
-        progress(len(chunk))
+            progress(1)
     return Retried(resolved, rejected)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks.event_types import EVENT_TYPES
 from cmc_webhooks.models import BlockEvent
+from cmc_webhooks.querysets import exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,9 @@ class Selection:
                 events = events.for_address(self.address) if self.address is not None else events
             else:
                 events = events.for_address(self.address) if self.address is not None else events
-                events = events.filter(**conditions).select_related("mail")
+                for column, value in conditions.items():
+                    events = exactly(events, column, value)
+                events = events.select_related("mail")
             yield events.order_by("pk")
 
 

@@ -296,6 +296,17 @@ class TestSweep:
         assert dispatch.sweep(USING, seconds=0) == dispatch.Swept()
         assert models.PendingSignal.objects.count() == 1
 
+    def test_stops_between_two_signals_and_gives_back_the_rest(self, sent):
+        due(*calls(2))
+        told = []
+
+        swept = dispatch.sweep(USING, stopped=lambda: bool(sent), progress=told.append)
+
+        row = models.PendingSignal.objects.get()
+        assert (len(row.items), row.attempts) == (3, 0)
+        assert row.available_at <= time.time() * 1000
+        assert [swept] == told == [dispatch.Swept(sent=1)]
+
     def test_stops_before_its_lease_ends(self, sent, monkeypatch):
         due(*calls(2))
         clock = iter([0.0, 0.0, 0.0, 1.0, 269.0, 271.0, *[1000.0] * 9])

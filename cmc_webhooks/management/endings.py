@@ -13,15 +13,19 @@ from cmc_webhooks import durable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["told_shortly"]
+__all__ = ["LOST", "told_shortly"]
+
+LOST = (OperationalError, InterfaceError, durable.Unavailable)
+"""What is raised where the database is away."""
 
 
 @contextmanager
 def told_shortly(say: Callable[[], str]) -> Iterator[None]:
-    """Ctrl-C exits with 130, a database that is away with 1; `say()` tells in one line how far it came."""
+    """Ctrl-C exits with 130, a database that gives way with 1; `say()` tells in one line how far it came."""
     try:
         yield
     except KeyboardInterrupt:
         raise CommandError(f"Interrupted: {say()}", returncode=130) from None
-    except (OperationalError, InterfaceError, durable.Unavailable):
-        raise CommandError(f"The database is away: {say()}", returncode=1) from None
+    except LOST as error:
+        line = f"The database gave way ({durable.described(error)}): {say()}"
+        raise CommandError(line, returncode=1) from None

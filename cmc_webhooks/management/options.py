@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from cmc_webhooks import health
+from cmc_webhooks import erasure, health, keyset, wire
 from cmc_webhooks.event_types import EVENT_TYPES
-from cmc_webhooks.rows import stored
+from cmc_webhooks.querysets import exactly
+from cmc_webhooks.rows import aware, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,16 +21,64 @@ if TYPE_CHECKING:
     from django.core.management import CommandParser
     from django.db.models import QuerySet
 
-__all__ = ["add_filters", "day", "duration", "moment", "narrowed", "number", "progress", "whole"]
+__all__ = [
+    "add_filters",
+    "address",
+    "day",
+    "duration",
+    "moment",
+    "name",
+    "narrowed",
+    "number",
+    "progress",
+    "text",
+    "whole",
+]
+
+_MOST_DIGITS = 20
+_LONGEST_ADDRESS = 2000  # SQLite takes no pattern longer than 50,000 bytes, each character escaped
 
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
+
+
+def text(given: str) -> str:
+    """A text as it is.
+
+    Raises:
+        argparse.ArgumentTypeError: no database takes it.
+    """
+    if wire.clean(given) != given:
+        raise argparse.ArgumentTypeError("a NUL or half a character is in it")
+    return given
+
+
+def name(given: str) -> str:
+    """A name, of one line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not given or not given.isprintable():
+        raise argparse.ArgumentTypeError(f"{given!r} is no name")
+    return given
+
+
+def address(given: str) -> str:
+    """An address in any spelling.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none; what was given is not repeated, since it may name somebody.
+    """
+    if len(given) > _LONGEST_ADDRESS or not erasure.is_address(text(given)):
+        raise argparse.ArgumentTypeError("this is no address")
+    return given
 
 
 def moment(text: str) -> datetime:
     """A date or a date and time in ISO form, aware; in the project's zone unless it has its own.
 
     Raises:
-        argparse.ArgumentTypeError: it is neither.
+        argparse.ArgumentTypeError: it is neither, or of a year that is out of bounds.
     """
     try:
         parsed = parse_datetime(text)
@@ -40,7 +88,10 @@ def moment(text: str) -> datetime:
         parsed = None
     if parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a date nor a date and time in ISO form")
-    return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+    if parsed.year not in keyset.YEARS:
+        first, last = keyset.YEARS[0], keyset.YEARS[-1]
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the years {first} to {last}")
+    return aware(parsed)
 
 
 def day(text: str) -> date:
@@ -74,23 +125,24 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     """The type of an option that is a whole number between these."""
 
     def whole_number(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
+        value = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else low - 1
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return int(text)
+        return value
 
     return whole_number
 
 
-def number(high: float) -> Callable[[str], float]:
-    """The type of an option that is a number from 0 to `high`."""
+def number(high: float, low: float = 0) -> Callable[[str], float]:
+    """The type of an option that is a number between these."""
 
     def bounded(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            value = -1
-        if not 0 <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {high:g}")
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
         return value
 
     return bounded
@@ -105,13 +157,13 @@ def add_filters(parser: CommandParser, *names: str) -> None:
             "help": "from this time on (2023-01-25, 2023-01-25T14:00+09:00)",
         },
         "--until": {"type": moment, "metavar": "TIME", "help": "before this time"},
-        "--status": {"help": "of mails with this status now"},
-        "--address": {"help": "to this address, in any spelling"},
-        "--composition": {"help": "of this server composition"},
+        "--status": {"type": text, "help": "of mails with this status now"},
+        "--address": {"type": address, "help": "to this address, in any spelling"},
+        "--composition": {"type": text, "help": "of this server composition"},
         "--type": {"choices": tuple(EVENT_TYPES), "help": "events of this type; all by default"},
     }
-    for name in names:
-        parser.add_argument(name, **filters[name])
+    for option in names:
+        parser.add_argument(option, **filters[option])
 
 
 def narrowed(rows: Rows, chosen: Mapping[str, Any], **columns: str) -> Rows:
@@ -120,11 +172,14 @@ def narrowed(rows: Rows, chosen: Mapping[str, Any], **columns: str) -> Rows:
     A filter that was not given lets all through. Bounds in time are those of `since` and `until`.
     """
     lookups = {"since": "__gte", "until": "__lt"}
-    for name, column in columns.items():
-        value = chosen[name]
-        if value is not None:
-            value = stored(value) if name in lookups else value
-            rows = rows.filter(**{column + lookups.get(name, ""): value})
+    for option, column in columns.items():
+        value = chosen[option]
+        if value is None:
+            continue
+        if option in lookups:
+            rows = rows.filter(**{column + lookups[option]: stored(value)})
+        else:
+            rows = exactly(rows, column, value)
     return rows
 
 

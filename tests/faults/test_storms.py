@@ -27,7 +27,7 @@ def errors(monkeypatch):
     real = durable._may_pass
 
     def counting(connection, error):
-        seen[durable._described(error)] += 1
+        seen[durable.described(error)] += 1
         return real(connection, error)
 
     monkeypatch.setattr(durable, "_may_pass", counting)

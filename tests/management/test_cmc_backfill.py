@@ -142,21 +142,31 @@ class TestCmcBackfill:
         assert f"{text!r} is no date in ISO form" in failing(text)[0]
 
     @pytest.mark.parametrize(
-        ("name", "value", "message"),
+        ("missing", "message"),
         [
-            ("REST_COMPOSITIONS", [], "Name a server composition"),
-            ("REST_USER", "", "There is no API user"),
-            ("REST_KEY", "", "There is no API user"),
+            (["REST_COMPOSITIONS"], "Name a server composition"),
+            (["REST_USER", "REST_KEY"], "There is no API user"),
+            (["REST_USER"], "CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY are not both a text"),
+            (["REST_KEY"], "CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY are not both a text"),
         ],
         ids=str,
     )
-    def test_says_which_setting_is_missing(self, rest_api, settings, name, value, message):
-        setattr(settings, conf.PREFIX + name, value)
+    def test_says_which_setting_is_missing(self, rest_api, settings, missing, message):
+        for name in missing:
+            setattr(settings, conf.PREFIX + name, conf.DEFAULTS[name])
 
         told, code = failing("2023-01-25")
 
         assert told.startswith(message)
-        assert f"CMC_WEBHOOKS_{name}" in told
+        assert all(f"CMC_WEBHOOKS_{name}" in told for name in missing)
+        assert code == 2
+
+    def test_sends_no_key_where_others_could_read_it(self, rest_api, settings):
+        settings.CMC_WEBHOOKS_REST_URL = "http://api.smtps.jp/transaction/v2"
+
+        told, code = failing("2023-01-25")
+
+        assert told.endswith("(cmc_webhooks.E030)")
         assert code == 2
 
     def test_goes_on_where_it_was_interrupted(self, rest_api, monkeypatch):
@@ -188,7 +198,7 @@ class TestCmcBackfill:
 
         told, code = failing("2023-01-25")
 
-        assert told.startswith("The database is away: 2023-01-25 of pro is not done")
+        assert told.startswith("The database gave way (OperationalError): 2023-01-25 of pro is not done")
         assert code == 1
 
     def test_says_where_it_was_when_the_api_went_away(self, rest_api):

@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from cmc_webhooks import dispatch, durable, models
-from cmc_webhooks.management.commands import cmc_dispatch
+from cmc_webhooks import dispatch, models, statistics
 from tests import factories
 from tests.conftest import delivery
 
@@ -32,57 +29,10 @@ def run(name, *arguments, answer=None, monkeypatch=None, **options):
     return out.getvalue(), 0
 
 
-def owe(number=1):
-    for _ in range(number):
-        event = factories.DeliveryEventFactory()
-        dispatch.owe("default", [dispatch.calls.Call("event_recorded", event, event.mail)], leased=False)
-
-
-class TestCmcDispatch:
-    def test_sends_what_is_due_once(self, sent):
-        owe(3)
-
-        assert run("cmc_dispatch", "--once") == ("sent 3, failed 0, dead 0\n", 0)
-        assert len(sent) == 3
-
-    def test_goes_on_until_it_is_stopped(self, sent, monkeypatch):
-        owe()
-        rounds = []
-
-        def stop_after_three(stop, interval):
-            rounds.append(interval)
-            if len(rounds) == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        monkeypatch.setattr(cmc_dispatch, "close_old_connections", lambda: None)
-        monkeypatch.setattr(threading.Event, "wait", stop_after_three)
-        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        try:
-            printed, code = run("cmc_dispatch", "--interval", "0.25")
-        finally:
-            for number, handler in zip((signal.SIGTERM, signal.SIGINT), handlers, strict=True):
-                signal.signal(number, handler)
-
-        assert (printed, code, rounds) == ("sent 1, failed 0, dead 0\n", 0, [0.25] * 3)
-
-    def test_outlives_a_database_that_is_away(self, monkeypatch):
-        def away(*args, **kwargs):
-            raise durable.Unavailable("OperationalError")
-
-        monkeypatch.setattr(dispatch, "sweep", away)
-        monkeypatch.setattr(cmc_dispatch, "close_old_connections", lambda: None)
-        monkeypatch.setattr(threading.Event, "wait", lambda stop, interval: stop.set())
-        errors = io.StringIO()
-        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        try:
-            run("cmc_dispatch", stderr=errors)
-            with pytest.raises(durable.Unavailable):
-                run("cmc_dispatch", "--once")
-        finally:
-            for number, handler in zip((signal.SIGTERM, signal.SIGINT), handlers, strict=True):
-                signal.signal(number, handler)
-
-        assert "The database gave way (OperationalError)" in errors.getvalue()
+def counted(moment):
+    """A mail that counts, received then."""
+    event = factories.DeliveryEventFactory(mail__created_at=moment)
+    models.Mail.objects.filter(pk=event.mail_id).update(delivery_event_id=event.pk)
 
 
 class TestCmcRedeliver:
@@ -124,6 +74,42 @@ class TestCmcRedeliver:
         factories.BounceEventFactory(mail=mail, number=24 * 3600)
 
         assert run("cmc_redeliver", "--dry-run", *arguments) == (f"{events} events\n", 0)
+
+    @pytest.mark.parametrize(
+        ("chunks", "owed"),
+        [
+            (0, "0 of 3 events are owed"),
+            (1, "2 of 3 events are owed, the last of deliveries at 2023-01-25T05:00:01+00:00"),
+        ],
+    )
+    def test_says_how_far_it_came(self, monkeypatch, chunks, owed):
+        factories.DeliveryEventFactory(number=0)
+        factories.DeliveryEventFactory(number=1)
+        factories.BounceEventFactory(number=2)
+        tries, owe = [], dispatch.owe
+
+        def interrupted(*arguments, **options):
+            tries.append(arguments)
+            if len(tries) > chunks:
+                raise KeyboardInterrupt
+            return owe(*arguments, **options)
+
+        monkeypatch.setattr(dispatch, "owe", interrupted)
+
+        with pytest.raises(CommandError) as raised:
+            run("cmc_redeliver", "--no-input")
+
+        assert str(raised.value) == (
+            f"Interrupted: signals of {owed}: sent 0, failed 0, dead 0; cmc_dispatch sends them. "
+            "Run it again for the others, with --type and --since"
+        )
+
+    def test_takes_filters_by_their_very_text(self):
+        factories.DeliveryEventFactory(mail__server_composition="pro", mail__bounce_code="1")
+
+        for arguments in (["--composition=PRO"], ["--composition=prö"], ["--status=Bounced"]):
+            assert run("cmc_redeliver", "--dry-run", *arguments) == ("0 events\n", 0)
+            assert run("cmc_rebuild_status", "--check", *arguments) == ("0 mails, 0 differ\n", 0)
 
     def test_refuses_what_is_no_time(self):
         for text in ("yesterday", "2023-02-30", "2023-01-25T25:00"):
@@ -176,6 +162,46 @@ class TestCmcRebuildStatus:
         factories.MailFactory(number=0)
 
         assert run("cmc_rebuild_status", "--check", *arguments)[0].startswith(f"{count} mails")
+
+
+class TestCmcRebuildCounts:
+    @pytest.mark.parametrize(
+        ("arguments", "days"),
+        [
+            ([], 3),
+            (["--since", "2023-01-25"], 2),
+            (["--until", "2023-01-25"], 1),
+            (["--since", "2023-01-25", "--until", "2023-01-26"], 1),
+        ],
+        ids=str,
+    )
+    def test_takes_days_of_the_project(self, settings, arguments, days):
+        settings.TIME_ZONE = "Asia/Tokyo"
+        midnight = datetime(2023, 1, 24, 15, tzinfo=UTC)
+        for moment in (midnight - timedelta(seconds=1), midnight, midnight + timedelta(days=1)):
+            counted(moment)
+
+        assert run("cmc_rebuild_counts", *arguments)[0].startswith(f"{days} days, {days} counts put right\n")
+
+    def test_says_with_which_day_to_go_on(self, monkeypatch):
+        counted(datetime(2023, 1, 24, tzinfo=UTC))
+        counted(datetime(2023, 1, 25, tzinfo=UTC))
+        correct = statistics._correct
+
+        def interrupted(using, moves):
+            if next(iter(moves)).day.day == 25:
+                raise KeyboardInterrupt
+            correct(using, moves)
+
+        monkeypatch.setattr(statistics, "_correct", interrupted)
+        with pytest.raises(CommandError) as raised:
+            run("cmc_rebuild_counts")
+        monkeypatch.undo()
+
+        line = "Interrupted: 1 of 2 days are counted; go on with --since 2023-01-25"
+        assert (str(raised.value), raised.value.returncode) == (line, 130)
+        assert run("cmc_rebuild_counts", "--since", "2023-01-25")[0].startswith("1 days, 1 counts put right")
+        assert run("cmc_rebuild_counts", "--check") == ("2 days, 0 counts wrong\n", 0)
 
 
 class TestCmcStatus:

@@ -13,9 +13,13 @@ class TestToldShortly:
         ("fault", "line", "code"),
         [
             (KeyboardInterrupt(), "Interrupted: two of three are done", 130),
-            (OperationalError("user@example.jp"), "The database is away: two of three are done", 1),
-            (InterfaceError("closed"), "The database is away: two of three are done", 1),
-            (durable.Unavailable("40001"), "The database is away: two of three are done", 1),
+            (
+                OperationalError("user@example.jp"),
+                "The database gave way (OperationalError): two of three are done",
+                1,
+            ),
+            (InterfaceError("closed"), "The database gave way (InterfaceError): two of three are done", 1),
+            (durable.Unavailable("40001"), "The database gave way (40001): two of three are done", 1),
         ],
         ids=lambda value: type(value).__name__,
     )

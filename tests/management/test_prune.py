@@ -62,6 +62,7 @@ class TestCmcPrune:
             ["--kind", "events", "--days", "-1"],
             ["--days", "many"],
             ["--batch-size", "0"],
+            ["--batch-size", "10001"],
             ["--pause", "nan"],
             ["--pause", "inf"],
         ],
@@ -74,7 +75,7 @@ class TestCmcPrune:
         ("fault", "code", "text"),
         [
             (KeyboardInterrupt(), 130, "Interrupted: events 2 gone"),
-            (OperationalError("secret"), 1, "The database is away: events 2 gone"),
+            (OperationalError("secret"), 1, "The database gave way (OperationalError): events 2 gone"),
             (
                 retention.TooMuchOwed("more than 5 rows"),
                 1,

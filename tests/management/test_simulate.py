@@ -88,14 +88,37 @@ class TestCmcSimulate:
             ("127.0.0.1:8000", [], "not an address"),
             ("http://127.0.0.1/", ["--api-key-env", "CMC_NO_SUCH"], "The environment has no CMC_NO_SUCH"),
             ("http://127.0.0.1/", ["--start", "1950-01-01"], "--start is not from"),
+            ("http://a..b.localhost/", [], "not an address"),
+            (f"http://{'a' * 64}.localhost/", [], "not an address"),
+            ("http://127.0.0.1:99999/", [], "Port out of range"),
+            ("http://127.0.0.1/", ["--rate", "1e-9"], "--rate is less than 0.001, and not 0"),
+            ("http://127.0.0.1/", ["--bearer-env", ""], "'' is no name"),
         ],
-        ids=["remote", "no address", "no secret", "no time"],
+        ids=[
+            "remote",
+            "no URL",
+            "no secret",
+            "no time",
+            "no label",
+            "long label",
+            "no port",
+            "slow",
+            "no name",
+        ],
     )
     def test_refuses_wrong_arguments(self, url, arguments, reason):
         _, error = run(url, *arguments)
 
         assert reason in str(error)
         assert error.returncode == 2
+
+    @pytest.mark.parametrize("kind", ["api-key", "basic", "bearer"])
+    def test_refuses_a_secret_that_is_no_text(self, monkeypatch, kind):
+        monkeypatch.setenv("CMC_OTHER", "s3cret-\udcff")
+
+        _, error = run("http://127.0.0.1/", f"--{kind}-env", "CMC_OTHER")
+
+        assert (str(error), error.returncode) == ("CMC_OTHER holds no text in UTF-8", 2)
 
     @pytest.mark.parametrize(
         "argument", ["--events=0", "--batch=x", "--senders=65", "--rate=-1", "--duplicates=nan", "--seed=-1"]

@@ -5,19 +5,17 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import CommandError, CommandParser
 
 from cmc_webhooks import backfill, store
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.management import endings, options
+from cmc_webhooks.management import base, endings, options
 
 if TYPE_CHECKING:
     from cmc_webhooks.rest import Client
 
-WRONG_USE = 2
 
-
-class Command(BaseCommand):
+class Command(base.Command):
     help = "Fetch what was missed from CMC's REST API: deliveries and bounces of yesterday, or of other days."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--composition",
             action="append",
+            type=options.name,
             metavar="NAME",
             help="of this server composition; may be repeated; by default CMC_WEBHOOKS_REST_COMPOSITIONS",
         )
@@ -45,10 +44,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **chosen: Any) -> None:
         compositions = chosen["composition"] or list(app_settings.rest_compositions)
         if not compositions:
-            raise CommandError(
-                "Name a server composition: --composition, or CMC_WEBHOOKS_REST_COMPOSITIONS",
-                returncode=WRONG_USE,
-            )
+            raise base.wrong("Name a server composition: --composition, or CMC_WEBHOOKS_REST_COMPOSITIONS")
         days = self._days(chosen["first"], chosen["last"])
         differs = False
         left = [(day, composition) for day in days for composition in compositions]
@@ -85,7 +81,7 @@ class Command(BaseCommand):
         try:
             days = backfill.days_between(first, last, today)
         except ValueError as error:
-            raise CommandError(str(error), returncode=WRONG_USE) from error
+            raise base.wrong(str(error)) from error
         kept = today - timedelta(days=backfill.KEPT_DAYS)
         if days[0] < kept:
             self.stderr.write(f"CMC keeps {backfill.KEPT_DAYS} days: there may be nothing before {kept}")
@@ -117,7 +113,5 @@ def _client() -> tuple[Client, type[Exception]]:
         raise CommandError('httpx is not installed: pip install "django-cmc-webhooks[backfill]"') from None
     user, key = app_settings.rest_user, app_settings.rest_key
     if not user or not key:
-        raise CommandError(
-            "There is no API user: set CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY", returncode=WRONG_USE
-        )
+        raise base.wrong("There is no API user: set CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY")
     return rest.Client(app_settings.rest_url, user, key), rest.Failed

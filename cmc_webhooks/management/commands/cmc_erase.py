@@ -2,25 +2,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import CommandParser
 
 from cmc_webhooks import erasure, store
-from cmc_webhooks.management import endings, options
+from cmc_webhooks.management import base, endings, options
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = "Erase the personal data of a person. Rows, statuses and counts stay; repeats bring nothing back."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("address", help="in any spelling")
+        parser.add_argument("address", type=options.address, help="in any spelling")
         parser.add_argument(
             "--no-input", action="store_false", dest="ask", help="do not ask before it is erased"
         )
 
     def handle(self, *args: Any, address: str, ask: bool, **chosen: Any) -> None:
-        if not erasure.is_address(address):
-            raise CommandError("this is no address", returncode=2)
-        if ask and input("This cannot be undone. Erase? [y/N] ").strip().lower() not in ("y", "yes"):
+        if ask and not self.agreed("This cannot be undone. Erase?"):
             self.stdout.write("nothing was erased")
             return
         done = 0

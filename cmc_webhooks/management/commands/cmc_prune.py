@@ -3,15 +3,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import CommandError, CommandParser
 
 from cmc_webhooks import retention, store
-from cmc_webhooks.management import endings, options
+from cmc_webhooks.management import base, endings, options
 
 _MOST_DAYS = 36_500
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = "Let go what is older than CMC_WEBHOOKS_RETENTION says. It may be interrupted and run again."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say how many rows would go")
         parser.add_argument(
             "--batch-size",
-            type=options.whole(1),
+            type=options.whole(1, 10_000),
             default=retention.BATCH,
             metavar="ROWS",
             help=f"rows of one statement and one transaction at most; {retention.BATCH} by default",
@@ -72,15 +72,15 @@ def _ages(kinds: list[str] | None, days: int | None) -> dict[str, int]:
         CommandError: there are none.
     """
     if days is not None and not kinds:
-        raise CommandError("--days wants --kind: each kind has an age of its own", returncode=2)
+        raise base.wrong("--days wants --kind: each kind has an age of its own")
     ages = retention.ages()
     if kinds:
         missing = [kind for kind in kinds if days is None and kind not in ages]
         if missing:
-            raise CommandError(f"no age for {', '.join(missing)}: set RETENTION or give --days", returncode=2)
+            raise base.wrong(f"no age for {', '.join(missing)}: set RETENTION or give --days")
         ages = {kind: ages[kind] if days is None else days for kind in retention.KINDS if kind in kinds}
     if not ages:
-        raise CommandError("CMC_WEBHOOKS_RETENTION names no kind, so everything is kept", returncode=2)
+        raise base.wrong("CMC_WEBHOOKS_RETENTION names no kind, so everything is kept")
     if max(ages.values()) > _MOST_DAYS:
-        raise CommandError(f"at most {_MOST_DAYS} days", returncode=2)
+        raise base.wrong(f"at most {_MOST_DAYS} days")
     return ages

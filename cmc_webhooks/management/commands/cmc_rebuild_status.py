@@ -3,14 +3,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management import BaseCommand, CommandParser
+from django.core.management import CommandParser
 
 from cmc_webhooks import rebuild, store
-from cmc_webhooks.management import options
+from cmc_webhooks.management import base, endings, options
 from cmc_webhooks.models import Mail
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = "Compare every mail's status with what its events say, and repair what differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,8 +33,18 @@ class Command(BaseCommand):
             status="status",
         )
         count = mails.count()
-        with options.progress(count, "mail") as progress:
-            rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=progress)
+        done = 0
+
+        def note(number: int) -> None:
+            nonlocal done
+            done += number
+            progress(number)
+
+        with (
+            endings.told_shortly(lambda: f"{done} of {count} mails are done; run it again for the others"),
+            options.progress(count, "mail") as progress,
+        ):
+            rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=note)
         verb = "differ" if chosen["check"] else "repaired"
         self.stdout.write(f"{rebuilt.mails} mails, {rebuilt.different} {verb}")
         if chosen["check"] and rebuilt.different:

@@ -6,22 +6,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import CommandError, CommandParser
 
-from cmc_webhooks import posting, simulate
+from cmc_webhooks import posting, simulate, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.credentials import Credentials
-from cmc_webhooks.management import options
+from cmc_webhooks.management import base, options
 from cmc_webhooks.management.endings import told_shortly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WRONG_ARGUMENT = 2
 FIRST_YEAR, LAST_YEAR = 1971, 9000
+SLOWEST = 0.001
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = (
         "Play CMC: post invented life stories of mails to a webhook, of this project or another, and say how "
         "it went. What it posts stays in that webhook's history. Exits with 1 if an answer was not 2xx."
@@ -79,6 +79,7 @@ class Command(BaseCommand):
         for kind in ("api-key", "basic", "bearer"):
             parser.add_argument(
                 f"--{kind}-env",
+                type=options.name,
                 metavar="NAME",
                 help="the variable with this secret; without all three, the secrets of the settings",
             )
@@ -88,12 +89,11 @@ class Command(BaseCommand):
         try:
             target = posting.Target.of(url, credentials.authorization())
         except ValueError as error:
-            raise CommandError(f"{error}", returncode=WRONG_ARGUMENT) from None
+            raise base.wrong(f"{error}") from None
         if not (target.is_loopback or chosen["allow_remote"]):
-            raise CommandError(
+            raise base.wrong(
                 f"{target.host} is not this machine: invented mails would get into its history. "
-                "If that is what you want, say --allow-remote",
-                returncode=WRONG_ARGUMENT,
+                "If that is what you want, say --allow-remote"
             )
         plan = _plan(chosen)
         start = plan.start.replace(tzinfo=app_settings.time_zone).isoformat()
@@ -135,16 +135,22 @@ def _presented(chosen: dict[str, Any]) -> Credentials:
     names = {kind: chosen[f"{kind}_env"] for kind in ("api_key", "basic", "bearer") if chosen[f"{kind}_env"]}
     missing = [name for name in names.values() if not os.environ.get(name)]
     if missing:
-        raise CommandError(f"The environment has no {missing[0]}", returncode=WRONG_ARGUMENT)
+        raise base.wrong(f"The environment has no {missing[0]}")
     if not names:
         return Credentials.configured()
-    return Credentials(**{kind: os.environ[name] for kind, name in names.items()})
+    given = {kind: os.environ[name] for kind, name in names.items()}
+    for kind, secret in given.items():
+        if wire.clean(secret) != secret:
+            raise base.wrong(f"{names[kind]} holds no text in UTF-8")
+    return Credentials(**given)
 
 
 def _plan(chosen: dict[str, Any]) -> simulate.Plan:
     """The plan that the options ask for; without a time to start at, its last events are of now."""
     if chosen["start"] and not FIRST_YEAR <= chosen["start"].year <= LAST_YEAR:
-        raise CommandError(f"--start is not from {FIRST_YEAR} to {LAST_YEAR}", returncode=WRONG_ARGUMENT)
+        raise base.wrong(f"--start is not from {FIRST_YEAR} to {LAST_YEAR}")
+    if 0 < chosen["rate"] < SLOWEST:
+        raise base.wrong(f"--rate is less than {SLOWEST}, and not 0")
     plan = simulate.Plan(
         seed=secrets.randbelow(10**9) if chosen["seed"] is None else chosen["seed"],
         start=datetime.now(UTC) if chosen["start"] is None else chosen["start"],

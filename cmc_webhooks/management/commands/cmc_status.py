@@ -4,24 +4,22 @@ import json
 import sys
 from typing import Any
 
-from django.core.management import BaseCommand, CommandParser
+from django.core.management import CommandParser
 
 from cmc_webhooks import health, store
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.management import endings
+from cmc_webhooks.management import base, endings
 from cmc_webhooks.management import options as common
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = "Say what is owed, dead and rejected, and when CMC last spoke. Exits with 1 if something is wrong."
-    # They ask MariaDB for its version, and would end with a traceback where it is away
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
         parser.add_argument(
             "--max-age",
-            type=float,
+            type=common.number(1e12),
             default=health.MAX_AGE,
             metavar="SECONDS",
             help="how long a signal may be owed before it is wrong; 900 by default",
