@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from itertools import chain
 from typing import Any, NoReturn
 
 from django.core.management import BaseCommand, CommandError, CommandParser
@@ -60,6 +61,7 @@ def wrong(line: str) -> CommandError:
 
 def _refuse_wrong_settings() -> None:
     """Our own errors alone, of checks that connect to nothing: a negative age, say, must prune nothing."""
-    for message in (*checks.check_settings(None), *checks.check_rest(None)):
+    offline = (checks.check_settings, checks.check_keeping, checks.check_rest)
+    for message in chain.from_iterable(check(None) for check in offline):
         if message.is_serious() and not message.is_silenced():
             raise wrong(f"{message.msg} {message.hint} ({message.id})")
