@@ -39,19 +39,17 @@ def signals_sent() -> Iterator[SentSignals]:
     """The signals of this app that are sent inside the block."""
     sent = SentSignals()
 
-    def note_event(sender: type, signal: Signal, **arguments: Any) -> None:
-        sent.append(SentSignal("event_recorded", sender, arguments))
+    def note(sender: type, signal: Signal, **arguments: Any) -> None:
+        sent.append(SentSignal(_NAMES[id(signal)], sender, arguments))
 
-    def note_change(sender: type, signal: Signal, **arguments: Any) -> None:
-        sent.append(SentSignal("status_changed", sender, arguments))
-
-    signals.event_recorded.connect(note_event)
-    signals.status_changed.connect(note_change)
+    listened = [getattr(signals, name) for name in _NAMES.values()]
+    for each in listened:
+        each.connect(note)
     try:
         yield sent
     finally:
-        signals.event_recorded.disconnect(note_event)
-        signals.status_changed.disconnect(note_change)
+        for each in listened:
+            each.disconnect(note)
 
 
 def assert_signal_sent(

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from django.core.mail import EmailMessage
 
-from cmc_webhooks import models, signals, testing
+from cmc_webhooks import email_backend, models, signals, suppression, testing
 from cmc_webhooks.testing import samples
 
 
@@ -16,6 +17,17 @@ class TestSignalsSent:
             ("status_changed", models.Mail),
         ]
         assert sent.of(signals.status_changed) == sent.of("status_changed")
+
+    def test_collects_what_the_email_backend_tells(self, db, settings):
+        settings.CMC_WEBHOOKS_EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+        suppression.block("no@x.jp")
+        message = EmailMessage("s", "t", to=["no@x.jp", "yes@x.jp"])
+
+        with testing.signals_sent() as sent:
+            email_backend.SuppressingBackend().send_messages([message])
+
+        told = testing.assert_signal_sent(sent, signals.recipients_suppressed, message=message)
+        assert list(told["verdicts"]) == ["no@x.jp"]
 
     def test_ends_with_its_block(self, cmc_webhook):
         with testing.signals_sent() as sent:
