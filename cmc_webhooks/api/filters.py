@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import django_filters.rest_framework as filters
-from rest_framework import exceptions
 
-from cmc_webhooks.api import parameters
+from cmc_webhooks.api import parameters, refusals
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,15 +31,10 @@ class FilterBackend(filters.DjangoFilterBackend):  # type: ignore[misc] # untype
     """Filters lists; refuses parameters that are unknown or given twice, on lists and details."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        known = {view.settings.URL_FORMAT_OVERRIDE}
+        known = set()
         if not view.detail:
-            known |= view.paginator.query_params | view.filterset_class.base_filters.keys()
-        for name, values in request.query_params.lists():
-            if name not in known:
-                allowed = ", ".join(sorted(filter(None, known)))
-                raise exceptions.ParseError(f"Unknown parameter {name[:64]!a}. Allowed are: {allowed}.")
-            if len(values) > 1:
-                raise exceptions.ParseError(f"{name} is given {len(values)} times. Once is allowed.")
+            known = view.paginator.query_params | view.filterset_class.base_filters.keys()
+        refusals.refuse_unread(request, view, known)
         return queryset if view.detail else super().filter_queryset(request, queryset, view)
 
 

@@ -237,15 +237,6 @@ class StatisticsQuerySerializer(serializers.Serializer[Any]):
         days = {name: serializers.DateField(required=False) for name in ("from", "to")}
         return {**super().get_fields(), **days}
 
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields) - {"format"})
-        if unknown:
-            allowed = ", ".join(sorted(self.fields))
-            raise serializers.ValidationError(
-                {"detail": f"Unknown parameter {unknown[0][:64]!a}. Allowed are: {allowed}."}
-            )
-        return super().to_internal_value(data)
-
     def validate_by(self, text: str) -> list[str]:
         groups = text.split(",")
         if not set(groups) <= set(self.GROUPS) or len(set(groups)) != len(groups):

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from cmc_webhooks import figures, store, suppression
-from cmc_webhooks.api import filters, pagination, permissions, renderers, serializers
+from cmc_webhooks.api import filters, pagination, permissions, refusals, renderers, serializers
 from cmc_webhooks.api.schema import HistorySchema, StatisticsSchema
 from cmc_webhooks.models import (
     BlockEvent,
@@ -196,6 +196,7 @@ class StatisticsViewSet(HistoryViewSet):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The sums by what `by` names, in its order."""
         query = serializers.StatisticsQuerySerializer(data=request.query_params.dict())
+        refusals.refuse_unread(request, self, query.fields.keys())
         query.is_valid(raise_exception=True)
         chosen, by = query.chosen(), query.validated_data["by"]
         using = store.alias()

@@ -205,6 +205,7 @@ class TestStatistics:
             {"odd": "1"},
             {"to": "0001-01-01"},
             {"from": "\0"},
+            {"by": ["day", "status"]},
         ],
         ids=str,
     )
