@@ -118,11 +118,12 @@ def _blocks(address: str) -> list[Outcome]:
 
 
 def block(address: str, *, until: datetime | None = None, note: str = "") -> Suppression:
-    """Let nothing be sent to an address any more, whatever its mails tell; `until` is aware.
+    """Let nothing be sent to an address any more, whatever its mails tell; `until` is aware or as stored.
 
     What was forgiven before stays so when the block has ended.
     """
-    return _decide(address, Suppression.Kinds.BLOCKED, until=until and rows.stored(until), note=note)
+    end = until and rows.stored(rows.aware(until))
+    return _decide(address, Suppression.Kinds.BLOCKED, until=end, note=note)
 
 
 def release(address: str, *, note: str = "") -> Suppression:

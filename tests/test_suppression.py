@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from cmc_webhooks import models, suppression, verdicts
+from cmc_webhooks import models, rows, suppression, verdicts
 from cmc_webhooks.suppression import Outcome, Rule, Verdict
 from tests import factories
 from tests.conftest import bounce, delivery
@@ -422,10 +422,12 @@ class TestNaiveTimes:
         )
         suppression.block("a@x.jp", until=now + soon)
         suppression.block("b@x.jp", until=now - soon)
+        suppression.block("c@x.jp", until=rows.stored(now + soon))  # as a form of the admin has it
 
-        verdicts = suppression.verdicts(["user@example.jp", "a@x.jp", "b@x.jp"])
+        verdicts = suppression.verdicts(["user@example.jp", "a@x.jp", "b@x.jp", "c@x.jp"])
 
-        assert [verdict.may_send for verdict in verdicts.values()] == [False, False, True]
+        assert [verdict.may_send for verdict in verdicts.values()] == [False, False, True, False]
+        assert verdicts["c@x.jp"] == verdicts["a@x.jp"]._replace(since=verdicts["c@x.jp"].since)
         assert suppression.look_up("user@example.jp").verdict == verdicts["user@example.jp"]
         assert abs(verdicts["user@example.jp"].since - now) < timedelta(minutes=1)
         assert verdicts["a@x.jp"].until == now + soon
