@@ -1,8 +1,8 @@
 """SQL of our own for what is told of many addresses, which come as rows of one JSON parameter.
 
 The ORM names each of 1,000 addresses four times, which takes the client longer than the server. A statement
-begins at the addresses given, and its form lets no planner choose otherwise. Successes are asked for only of
-addresses that have something to forgive.
+begins at the addresses given, and its form lets no planner read mails and blocks otherwise. Successes are
+asked for only of addresses that have something to forgive.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ bad AS MATERIALIZED (
 )
 SELECT given.address AS place, {decision} AS kind, kind AS word, decided_at AS at, until AS other,
     forgiven_until
-FROM given, LATERAL (SELECT * FROM {decisions} WHERE id = given.id OFFSET 0) AS stored
+FROM given JOIN {decisions} AS stored USING (id)
 UNION ALL SELECT *, NULL FROM bad
 UNION ALL
 SELECT each.address, {success}, '{succeeded}', latest.at, NULL, NULL
