@@ -32,8 +32,9 @@ __all__ = ["KINDS", "Pace", "TooMuchOwed", "ages", "prune", "run"]
 BATCH = 1000
 PAUSE = 0.05
 LONGEST = 0.1
-"""Seconds. A batch that took longer is followed by one of half its size."""
-SMALLEST = 10
+"""Seconds. A batch that took longer is followed by one that should take half of this."""
+FIRST, SMALLEST = 50, 10
+"""Rows of the first batch, which meets pages that nobody has read for long, and of the smallest."""
 MOST_OWED = 20_000
 """Rows of the outbox that are looked through for what they still need."""
 _LATE_MS = 600_000
@@ -55,12 +56,12 @@ class Pace:
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.size = self.batch
+        self.size = min(self.batch, FIRST)
 
     def after(self, took: float) -> None:
-        """Take less or more at once, by what a batch took; then pause."""
+        """Take less or more at once, by the seconds that a batch took; then pause."""
         if took > LONGEST:
-            self.size = min(self.batch, max(SMALLEST, self.size // 2))
+            self.size = min(self.batch, max(SMALLEST, int(self.size * LONGEST / 2 / took)))
         elif took < LONGEST / 2:
             self.size = min(self.batch, self.size * 2)
         time.sleep(self.pause)

@@ -325,15 +325,26 @@ class TestRun:
 
 
 class TestPace:
-    def test_takes_less_after_a_slow_batch_and_more_after_quick_ones(self):
+    def test_begins_with_few_and_takes_more_after_quick_ones(self):
         pace = retention.Pace(1000, 0)
-        sizes = []
+        sizes = [pace.size]
 
-        for took in (0.2, 0.2, 0.07, 0.01, 0.01, 0.01):
+        for took in (0.01, 0.01, 0.07, 0.01, 0.01, 0.01, 0.01):
             pace.after(took)
             sizes.append(pace.size)
 
-        assert sizes == [500, 250, 250, 500, 1000, 1000]
+        assert sizes == [50, 100, 200, 200, 400, 800, 1000, 1000]
+
+    def test_takes_at_once_less_by_as_much_as_a_batch_was_too_slow(self):
+        pace = retention.Pace(1000, 0)
+        pace.size = 1000
+        sizes = []
+
+        for took in (0.125, 2, 0.2):
+            pace.after(took)
+            sizes.append(pace.size)
+
+        assert sizes == [400, 10, 10]
 
     def test_never_takes_less_than_a_few_nor_more_than_it_may(self):
         slow, small = retention.Pace(1000, 0), retention.Pace(3, 0)

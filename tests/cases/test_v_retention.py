@@ -48,6 +48,7 @@ class TestC64PurgingABigTable:
 
         monkeypatch.setattr(store, "remove", remove_twice)
         monkeypatch.setattr(retention.Pace, "after", post)
+        monkeypatch.setattr(retention, "FIRST", 500)
         arguments = ("--kind=events", "--days=30", "--batch-size=500", "--pause=0")
         with pytest.raises(CommandError, match="events 1000 gone"):
             call_command("cmc_prune", *arguments)
