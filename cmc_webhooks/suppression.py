@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MOST_MAILS = 1000
-"""The latest mails to an address that are looked at, and the latest of CMC's operations on it."""
+"""The latest mails to an address of which is told how they ended."""
 
 LATEST = 20
 
@@ -47,9 +47,9 @@ _EVER = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class Address(NamedTuple):
-    """What is known of an address, from its latest `MOST_MAILS` mails; `latest` are a few of these rows.
+    """What is known of an address; `told` is the verdict that would hold without a block by hand.
 
-    `told` is the verdict that would hold without a block by hand.
+    `outcomes` are those of its latest `MOST_MAILS` mails, `latest` a few of these rows.
     """
 
     address: str
@@ -86,16 +86,24 @@ def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
 
 
 def look_up(address: str) -> Address:
-    """What is known of an address, in any spelling; three statements, and one for `latest`."""
+    """What is known of an address, in any spelling; two statements, and one for `latest`."""
     bare = wire.normalise_address(address)
     mails = Mail.objects.for_address(bare).order_by("-created_at", "-pk")
-    outcomes = _outcomes(mails)
-    decided = Suppression._default_manager.filter(pk=wire.address_key(bare))
-    found = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
-    decision = found and _Decision(*found)
-    ends = [*outcomes, *_blocks(bare)]
-    told = _with_decision(ends, decision and decision._replace(kind=Suppression.Kinds.RELEASED))
-    return Address(bare, _with_decision(ends, decision), told, outcomes, mails[:LATEST])
+    told, decision = _told_of_one(_sent_to(bare))
+    without = decision and decision._replace(kind=Suppression.Kinds.RELEASED)
+    verdicts = _with_decision(told, decision), _with_decision(told, without)
+    return Address(bare, *verdicts, _outcomes(mails), mails[:LATEST])
+
+
+def _told_of_one(address: str) -> tuple[list[Outcome], _Decision | None]:
+    """Outcomes that can still count, and what was decided."""
+    if not may_be_cut(address):
+        told = _told([address] if address else [])
+        return told.outcomes[address], told.decisions.get(address)
+    outcomes = _outcomes(Mail.objects.for_address(address).order_by("-created_at", "-pk"))
+    decided = Suppression._default_manager.filter(pk=wire.address_key(address))
+    decision = decided.values_list("kind", "decided_at", "until", "forgiven_until").first()
+    return [*outcomes, *_blocks(address)], decision and _Decision(*decision)
 
 
 def _outcomes(mails: QuerySet[Mail]) -> list[Outcome]:
@@ -131,11 +139,7 @@ def release(address: str, *, note: str = "") -> Suppression:
 
     Newer is what happened later, by CMC's clock: what is told again stays forgiven.
     """
-    bare = _sent_to(address)
-    if may_be_cut(bare):
-        told = [*_outcomes(Mail.objects.for_address(bare).order_by("-created_at", "-pk")), *_blocks(bare)]
-    else:
-        told = _told([bare]).outcomes[bare]
+    told, _ = _told_of_one(_sent_to(address))
     latest = max((outcome.at for outcome in _believable(told, datetime.now(UTC))), default=None)
     return _decide(
         address, Suppression.Kinds.RELEASED, forgiven_until=latest and rows.stored(latest), note=note

@@ -142,8 +142,24 @@ class TestLookUp:
 
         assert (verdict.may_send, verdict.reason, verdict.since) == (False, "suppressed", block.occurred_at)
 
+    def test_knows_nothing_of_nobody(self):
+        factories.MailFactory(recipient="", bounce_code="2", created_at=timezone.now())
+
+        assert suppression.look_up("").verdict == FREE
+        assert suppression.release("").forgiven_until is None
+
+    def test_judges_by_more_mails_than_it_tells_of(self, monkeypatch):
+        monkeypatch.setattr(suppression, "MOST_MAILS", 1)
+        now = timezone.now()
+        factories.MailFactory(recipient="a@x.jp", bounce_code="2", created_at=now - timedelta(days=2))
+        factories.MailFactory(recipient="a@x.jp", created_at=now)
+
+        found = suppression.look_up("a@x.jp")
+
+        assert (found.verdict.reason, found.outcomes) == ("hard", [])
+
     def test_allows_what_was_never_written_to(self, django_assert_num_queries):
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(2):
             found = suppression.look_up("nobody@example.jp")
 
         assert found.verdict == FREE

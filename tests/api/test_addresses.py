@@ -53,10 +53,10 @@ class TestAddresses:
     def test_are_none_without_letters(self, api):
         assert api.client.get("/api/addresses/%20/").status_code == 404
 
-    def test_cost_four_statements_however_many_mails(self, api, bounced, django_assert_num_queries):
+    def test_cost_three_statements_however_many_mails(self, api, bounced, django_assert_num_queries):
         factories.MailFactory.create_batch(30, recipient="user@example.jp")
 
-        with django_assert_num_queries(4 + 4):  # session, user, permissions; ends, blocks, decision, latest
+        with django_assert_num_queries(4 + 3):  # session, user, permissions; ends, what was told, latest
             answer = api.client.get(url("user@example.jp"))
 
         assert len(answer.json()["latest"]) == 20
