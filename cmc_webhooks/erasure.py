@@ -66,14 +66,17 @@ def is_address(text: str) -> bool:
     return bool(local and domain)
 
 
-def erase(using: str, address: str, *, progress: Callable[[int], Any] = lambda done: None) -> Erased:
+def erase(
+    address: str, *, using: str | None = None, progress: Callable[[int], Any] = lambda done: None
+) -> Erased:
     """Blank the personal data of a person, by an address in any spelling.
 
     The mails to the address lose their texts and those of their events. Then every text of the other rows is
     searched for the address, also as VERP writes it into a return path (`user=example.jp`), which reads the
     tables as a whole; a text that holds it goes. Rejected events are parsed first, since JSON escapes hide
     an address. Counts do not change, a repeat brings nothing back, and what was suppressed stays so: a hash
-    of the address remembers it. May be run again after an interruption.
+    of the address remembers it. May be run again after an interruption. `using` is the alias of the app's
+    database, `progress` is told of rows.
 
     Raises:
         ValueError: this is no address.
@@ -81,6 +84,7 @@ def erase(using: str, address: str, *, progress: Callable[[int], Any] = lambda d
     """
     if not is_address(address):
         raise ValueError("no address")
+    using = using or store.alias()
     bare = wire.normalise_address(address)
 
     def done(number: int) -> int:

@@ -69,14 +69,14 @@ class TestErase:
         assert "hanako@example.jp" in everything()
         before = counts()
 
-        erased = erasure.erase(USING, "Hanako <HANAKO@Example.jp>")
+        erased = erasure.erase("Hanako <HANAKO@Example.jp>")
 
         assert erased == erasure.Erased(mails=1, blocks=1, rejected=3, others=2)  # a mail and its event
         assert [spelling for spelling in SPELLINGS if spelling.lower() in everything().lower()] == []
         assert counts() == before
 
     def test_leaves_others_whole_but_for_the_texts_that_name_the_person(self, history):
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
         mail = models.Mail.objects.get(message_id="<b@x>")
         [event] = mail.delivery_events.all()
@@ -99,7 +99,7 @@ class TestErase:
         told = delivery(to="taro@x.jp", reason=f"no {text}", more=text, odd=[{text: "1"}])
         receive("deliveries", told, delivery("<odd@x>", to=[text]), delivery("<hers@x>", to=text))
 
-        erased = erasure.erase(USING, address)
+        erased = erasure.erase(address)
 
         assert erased == erasure.Erased(mails=1, rejected=1, others=2)
         assert text.lower() not in everything().lower()
@@ -111,7 +111,7 @@ class TestErase:
         receive("deliveries", delivery(to="taro@x.jp", reason=f"no {forms[0]}", more=f"no {forms[1]}"))
         receive("blocks", *[{"email": form} for form in forms])
 
-        erasure.erase(USING, asked)
+        erasure.erase(asked)
 
         assert [form for form in forms if form in everything()] == []
 
@@ -120,7 +120,7 @@ class TestErase:
         receive("deliveries", delivery("<a@x>", to=several))
         receive("blocks", {"email": several, "to": "x"})
 
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
         receive("bounces", bounce("<a@x>", to=several))
 
         assert models.Mail.objects.get().status == "bounced"
@@ -141,7 +141,7 @@ class TestErase:
                 store.blank_mails(USING, list(others))
 
         calls = iter([meanwhile])
-        erasure.erase(USING, ADDRESS, progress=lambda done: next(calls, id)(done) if done else None)
+        erasure.erase(ADDRESS, progress=lambda done: next(calls, id)(done) if done else None)
 
         assert everything().count("of taro") == 1
 
@@ -149,7 +149,7 @@ class TestErase:
         suppression.block("mother@example.jp", note="asks for hanako@example.jp too")
         suppression.block("other@example.jp", note="asked by phone")
 
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
         assert models.Suppression.objects.get(note="").address == "mother@example.jp"
         assert models.Suppression.objects.get(address="other@example.jp").note == "asked by phone"
@@ -176,7 +176,7 @@ class TestErase:
         receive("blocks", {"email": text})
         before = everything()
 
-        erasure.erase(USING, "an@example.jp")
+        erasure.erase("an@example.jp")
 
         assert everything() == before
 
@@ -198,11 +198,11 @@ class TestErase:
     def test_finds_the_name_in_any_company(self, text):
         receive("deliveries", delivery(to="taro@x.jp", reason=text, more=text, odd=[{text: "1"}]))
 
-        assert erasure.erase(USING, "an@example.jp").others == 2
+        assert erasure.erase("an@example.jp").others == 2
         assert text not in everything()
 
     def test_is_not_undone_when_all_is_told_again(self, history):
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
         receipts = [receive(event_type, *events) for event_type, *events in HISTORY]
 
@@ -213,7 +213,7 @@ class TestErase:
         factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
         until = suppression.look_up(ADDRESS).verdict.until
 
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
         verdict = suppression.look_up(ADDRESS).verdict
         assert (verdict.may_send, verdict.until) == (False, until)
@@ -226,29 +226,29 @@ class TestErase:
         by_hand = days and timezone.now() + timedelta(days=days)
         suppression.block(ADDRESS, until=by_hand)
 
-        erasure.erase(USING, ADDRESS)
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
+        erasure.erase(ADDRESS)
 
         assert suppression.look_up(ADDRESS).verdict.until == (by_hand and max(told, by_hand))
 
     def test_lets_be_sent_to_what_was_not_suppressed(self):
         factories.MailFactory(recipient=ADDRESS)
 
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
         assert suppression.may_send(ADDRESS)
 
     def test_does_nothing_the_second_time(self, history):
-        erasure.erase(USING, ADDRESS)
+        erasure.erase(ADDRESS)
 
-        again = erasure.erase(USING, ADDRESS)
+        again = erasure.erase(ADDRESS)
 
         assert (again.mails, again.rejected, again.others) == (0, 0, 0)
 
     @pytest.mark.parametrize("text", ["", "@", "a@", "@x.jp", "hanako", "example.jp"])
     def test_refuses_what_is_no_address(self, text):
         with pytest.raises(ValueError, match="no address"):
-            erasure.erase(USING, text)
+            erasure.erase(text)
 
     @pytest.mark.parametrize(
         "raw",
@@ -264,5 +264,5 @@ class TestErase:
         factories.RejectedEventFactory(raw=raw)
         other = factories.RejectedEventFactory(raw=r'{"to": "\u0061n@example.jp", "x": "\u')
 
-        assert erasure.erase(USING, ADDRESS).rejected == 1
+        assert erasure.erase(ADDRESS).rejected == 1
         assert models.RejectedEvent.objects.exclude(raw="").get() == other

@@ -214,7 +214,7 @@ class Erase(Action):
         return text % {"count": count}
 
     def do(self) -> Told:
-        number = sum(erasure.erase(store.alias(), address).mails for address in sorted(self.people))
+        number = sum(erasure.erase(address).mails for address in sorted(self.people))
         text = ngettext("%(count)d mail was blanked.", "%(count)d mails were blanked.", number)
         return Told(text % {"count": number})
 

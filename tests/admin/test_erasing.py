@@ -80,7 +80,7 @@ class TestErase:
         assert messages_of(answer) == ["There is nothing to do."]
 
     def test_asks_to_try_again_when_the_database_is_away(self, officer, monkeypatch):
-        def away(using, address):
+        def away(address):
             raise durable.Unavailable("gone")
 
         monkeypatch.setattr(erasure, "erase", away)

@@ -39,7 +39,7 @@ class TestCmcErase:
 
     @pytest.mark.parametrize(("fault", "code"), [(KeyboardInterrupt(), 130), (OperationalError("x"), 1)])
     def test_says_how_far_it_came(self, monkeypatch, fault, code):
-        def erase(using, address, *, progress):
+        def erase(address, *, progress):
             progress(2)
             raise fault
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import CommandParser
 
-from cmc_webhooks import erasure, store
+from cmc_webhooks import erasure
 from cmc_webhooks.management import base, endings, options
 
 
@@ -32,7 +32,7 @@ class Command(base.Command):
             endings.told_shortly(lambda: f"{done} rows are blank; run it again for the others"),
             options.progress(None, "row") as progress,
         ):
-            erased = erasure.erase(store.alias(), address, progress=note)
+            erased = erasure.erase(address, progress=note)
         self.stdout.write(
             f"{erased.mails} mails, {erased.blocks} blocks and {erased.rejected} rejected events are blank,"
             f" and so are texts of {erased.others} other rows"
