@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast, Lower
 
-from cmc_webhooks import durable, selection, store, suppression, wire
+from cmc_webhooks import durable, naming, selection, store, suppression, wire
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, RejectedEvent, Suppression
 
 if TYPE_CHECKING:
@@ -39,16 +37,6 @@ _ABOUT: dict[Any, Callable[[str, list[UUID]], int]] = {
     BlockEvent: store.blank_blocks,
 }
 _WHOM = ("recipient", "address")
-
-# What a longer name would have before and after: `susan@` is not `an@`, `example.co.jp` is not `example.co`.
-_BEFORE = re.compile(r"[a-z0-9._+'-]*$", re.ASCII)
-_NOT_BEFORE = re.compile(r"[^a-z0-9]*|[2-5]\d\d-", re.ASCII)  # a reply code with its hyphen is no name
-_AFTER = re.compile(r"[a-z0-9]|\.[a-z0-9]|-[a-z0-9-]*\.[a-z0-9]", re.ASCII)
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_MOST_ESCAPED = 3
-_SEARCHABLE = re.compile(r"[ !#-\[\]-~]+")  # ASCII but \ and "
-_LONGEST_PART = 200
-_LONGEST_LOCAL = 64  # RFC 5321, section 4.5.3.1.1
 
 
 class Erased(NamedTuple):
@@ -102,7 +90,7 @@ def erase(
             done(_in_one(using, store.blank_rejections, [row.pk]))
             for chunk in selection.in_chunks(rejected)
             for row in chunk
-            if _names(_parsed(row.raw), bare)
+            if naming.names(naming.parsed(row.raw), bare)
         ),
         others=sum(done(_in_one(using, _blank, type(row), row.pk, bare)) for row in _naming(using, bare)),
     )
@@ -132,19 +120,13 @@ def _in_one(using: str, work: Callable[..., int], *given: Any) -> int:
 
 def _naming(using: str, address: str) -> Iterator[Model]:
     """The rows with a text that may hold the address; one reading of each table, in the database."""
-    parts = {_searchable(spelling) for spelling in _spellings(address)}
+    parts = naming.searchable(address)
     for model, names in _TEXTS.items():
         texts = {f"{name}_text": Lower(Cast(name, TextField())) for name in names}  # of JSON too
         holds = reduce(or_, (Q(**{f"{name}__contains": part}) for name in texts for part in parts))
         found = model._default_manager.using(using).alias(**texts).filter(holds).only("pk", *names)
         for chunk in selection.in_chunks(found, BATCH):
             yield from chunk
-
-
-def _searchable(spelling: str) -> str:
-    """The longest part that every database finds in either letter case, and JSON does not escape."""
-    part: str = max(_SEARCHABLE.findall(spelling), key=len)
-    return part[:_LONGEST_PART]
 
 
 def _blank(using: str, model: Any, key: UUID, address: str) -> int:
@@ -157,69 +139,16 @@ def _blank(using: str, model: Any, key: UUID, address: str) -> int:
     row = model._default_manager.using(using).select_for_update().only("pk", *names).filter(pk=key).first()
     if row is None:
         return 0
-    if model in _ABOUT and any(_names(getattr(row, name), address) for name in names if name in _WHOM):
+    if model in _ABOUT and any(naming.names(getattr(row, name), address) for name in names if name in _WHOM):
         _ABOUT[model](using, [key])
     for name in names:
         value = getattr(row, name)
-        if _names(value, address):
+        if naming.names(value, address):
             blank[name] = (
-                {key: inner for key, inner in value.items() if not _names([key, inner], address)}
+                {key: inner for key, inner in value.items() if not naming.names([key, inner], address)}
                 if isinstance(value, dict)
                 else ""
             )
     if blank:
         store.blank_texts(using, row, blank)
     return bool(blank)
-
-
-def _names(value: Any, address: str) -> bool:
-    """Whether a text holds the address, or any text in an object or list, at any depth."""
-    if isinstance(value, str):
-        return any(_holds(text.lower(), address) for text in _readings(value))
-    if isinstance(value, dict):
-        return any(_names(text, address) for item in value.items() for text in item)
-    return isinstance(value, list) and any(_names(inner, address) for inner in value)
-
-
-def _readings(text: str) -> Iterator[str]:
-    """The text, and what it says if it is JSON, or JSON in JSON, that was cut or put into a text."""
-    yield text
-    for _ in range(_MOST_ESCAPED):
-        if "\\u" not in text:
-            return
-        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
-        yield text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _holds(text: str, address: str) -> bool:
-    """Whether a lower-case text holds the address, and not only as a part of a longer one."""
-    for spelling, is_verp in _spellings(address).items():
-        start = text.find(spelling)
-        while start >= 0:
-            if _is_whole(text, start, start + len(spelling), is_verp=is_verp):
-                return True
-            start = text.find(spelling, start + 1)
-    return False
-
-
-def _is_whole(text: str, start: int, end: int, *, is_verp: bool) -> bool:
-    """Whether a name in a lower-case text does not go on at either end; VERP sets any mark before it."""
-    if _AFTER.match(text, end):
-        return False
-    before = _BEFORE.search(text[max(0, start - _LONGEST_LOCAL) : start])
-    run = before[0] if before else ""
-    return not run[-1:].isalnum() if is_verp else bool(_NOT_BEFORE.fullmatch(run))
-
-
-def _spellings(address: str) -> dict[str, bool]:
-    """How an address is written: in a mail, in the address of a web page, and, True, by VERP."""
-    parts = [form.rpartition("@")[::2] for form in wire.address_forms(address)]
-    return {joint.join(each): joint == "=" for each in parts for joint in ("@", "%40", "=")}
-
-
-def _parsed(raw: str) -> Any:
-    """What a rejected event's text says, names that stand twice included; the text itself if it was cut."""
-    try:
-        return json.loads(raw, object_pairs_hook=lambda pairs: [[*pair] for pair in pairs])
-    except (ValueError, RecursionError):
-        return raw
