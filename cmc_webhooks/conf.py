@@ -126,8 +126,8 @@ class Settings:
 
     @property
     def retention(self) -> dict[str, int]:
-        """Days by kind, a century at most; a kind that is not named is kept."""
-        return {kind: min(days, MOST_DAYS) for kind, days in dict(self.raw("RETENTION")).items()}
+        """Days by kind, a century at most; a kind that is not named is kept, and so is one of no day (E013)."""
+        return {kind: min(days, MOST_DAYS) for kind, days in dict(self.raw("RETENTION")).items() if days > 0}
 
     @property
     def retention_of_events(self) -> int | None:

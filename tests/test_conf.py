@@ -72,6 +72,7 @@ class TestSettings:
             ("RETENTION", {"mails": 90, "events": 400}, "retention_of_events", 90),
             ("RETENTION", {"personal": 90}, "retention_of_events", None),
             ("RETENTION", {"mails": 10**12}, "retention", {"mails": 36_500}),
+            ("RETENTION", {"events": -1, "mails": 0, "personal": 90}, "retention", {"personal": 90}),
             ("REST_USER", "api@example.com", "rest_user", "api@example.com"),
             ("REST_USER", None, "rest_user", ""),
             ("REST_KEY", "k", "rest_key", "k"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib import admin
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from cmc_webhooks import rows
 from cmc_webhooks.admin import actions, base, filters, markup
 from cmc_webhooks.models import Notification, PendingSignal, RejectedEvent
 
@@ -97,7 +96,7 @@ class PendingSignalAdmin(base.ReadOnlyAdmin):
         """Milliseconds as a time; as the number where no calendar reaches."""
         try:
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=pending.available_at)
-            return markup.moment(moment if settings.USE_TZ else timezone.make_naive(moment))
+            return markup.moment(rows.stored(moment))
         except OverflowError:
             return str(pending.available_at)
 
