@@ -126,7 +126,7 @@ class Settings:
 
     @property
     def retention(self) -> dict[str, int]:
-        """Days by kind, a century at most; a kind that is not named is kept, and so is one of no day (E013)."""
+        """Days by kind, a century at most; a kind that is not named is kept, and one of no day as well (E013)."""
         return {kind: min(days, MOST_DAYS) for kind, days in dict(self.raw("RETENTION")).items() if days > 0}
 
     @property
