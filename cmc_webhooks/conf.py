@@ -126,8 +126,9 @@ class Settings:
 
     @property
     def retention(self) -> dict[str, int]:
-        """Days by kind, a century at most; a kind that is not named is kept, and one of no day as well (E013)."""
-        return {kind: min(days, MOST_DAYS) for kind, days in dict(self.raw("RETENTION")).items() if days > 0}
+        """Days by kind, a century at most; a kind that is not named is kept, and one of no day (E013)."""
+        given = dict(self.raw("RETENTION"))
+        return {kind: min(days, MOST_DAYS) for kind, days in given.items() if days > 0}
 
     @property
     def retention_of_events(self) -> int | None:
