@@ -44,7 +44,9 @@ class Batch:
         oldest, store_subject = _oldest_key(received_at), app_settings.store_subject
         for record in sent.records:
             if oldest is None or record.created is None or record.key >= oldest:
-                records.setdefault(record.key, record if store_subject else _without_subject(record))
+                records.setdefault(
+                    record.key, record if store_subject else wire.record_without_subject(record)
+                )
         return cls(
             sent=sent,
             received_at=received_at,
@@ -96,7 +98,7 @@ class Batch:
         """The rows of what could not be read."""
         rejections = self.sent.rejections
         if not app_settings.store_subject:
-            rejections = tuple(map(wire.without_subject, rejections))
+            rejections = tuple(map(wire.rejection_without_subject, rejections))
         return [rows.rejected_event(self.sent, rejection, self.times) for rejection in rejections]
 
     def about(self, sent: wire.Notification) -> Self:
@@ -128,7 +130,3 @@ def _oldest_key(received_at: datetime) -> UUID | None:
     if days is None:
         return None
     return wire.key_at((received_at - timedelta(days=days)).astimezone(app_settings.time_zone))
-
-
-def _without_subject(record: wire.Record) -> wire.Record:
-    return replace(record, subject="") if isinstance(record, wire.MailRecord) and record.subject else record

@@ -172,6 +172,31 @@ class TestReceive:
         assert not any("メール" in event.raw or "subject" in event.raw for event in rejected)
         assert sum('"messageId": "<m1@example.com>"' in event.raw for event in rejected) == 3
 
+    @pytest.mark.parametrize(
+        ("kind", "event", "left"),
+        [
+            ("deliveries", delivery(Subject="秘密", more="1"), {"more": "1"}),
+            ("deliveries", delivery(a={"b": [{"SUBJECT": "秘密", "n": "1"}]}), {"a": {"b": [{"n": "1"}]}}),
+            ("deliveries", delivery(more='{"subject": "秘密", "n": "1"}'), {"more": '{"n": "1"}'}),
+            ("deliveries", delivery(more='cut: {"subject": "秘'), {"more": ""}),
+            ("deliveries", delivery(more="[1] the subject: none"), {"more": "[1] the subject: none"}),
+            ("blocks", {"email": "a@x.jp", "subject": "秘密"}, {"email": "a@x.jp"}),
+            ("blocks", {"mail": {"subject": "秘密", "n": "1"}}, {"mail": {"n": "1"}}),
+            ("deliveries", json.dumps(delivery(subject="秘密")), None),
+            ("deliveries", json.dumps(json.dumps({"subject": "秘密"}, ensure_ascii=False)), None),
+            ("strange", {"mail": json.dumps({"subject": "秘密"}, ensure_ascii=False)}, None),
+        ],
+    )  # fmt: skip
+    def test_stores_no_subject_wherever_it_stands(self, settings, kind, event, left):
+        settings.CMC_WEBHOOKS_STORE_SUBJECT = False
+        for _ in range(2):
+            receive(kind, event)
+
+        stored = [row.raw for row in [*models.BlockEvent.objects.all(), *models.RejectedEvent.objects.all()]]
+        [kept] = [*stored, *models.DeliveryEvent.objects.values_list("extra", flat=True)]
+        assert not any(secret in str(kept) for secret in ("秘", r"\u79d8"))
+        assert kept == left or left is None
+
     def test_stores_no_text_of_an_erased_mail(self):
         receive("deliveries", delivery(subject=""))
         models.Mail.objects.update(erased_at=NOW, recipient="", header_from="")

@@ -28,7 +28,6 @@ from cmc_webhooks.wire.notification import (
     frame_within_bmp,
     read,
     reject,
-    without_subject,
 )
 from cmc_webhooks.wire.records import (
     BlockRecord,
@@ -39,6 +38,7 @@ from cmc_webhooks.wire.records import (
     moment,
     within_bmp,
 )
+from cmc_webhooks.wire.subjects import record_without_subject, rejection_without_subject
 from cmc_webhooks.wire.text import (
     address_forms,
     bare_message_id,
@@ -80,9 +80,10 @@ __all__ = [
     "moment",
     "normalise_address",
     "read",
+    "record_without_subject",
     "reject",
     "rejection_key",
+    "rejection_without_subject",
     "time_key",
     "within_bmp",
-    "without_subject",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MAX_NESTING = 20
 MAX_INTEGER_DIGITS = 32
@@ -153,13 +153,16 @@ def load(text: str, place: str) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
-    if len(plain) == len(pairs):
-        return plain
-    ambiguous = Ambiguous(plain)
+    return plain if len(plain) == len(pairs) else ambiguous(pairs)
+
+
+def ambiguous(pairs: Sequence[tuple[str, Any]]) -> Ambiguous:
+    """The object that says all of this."""
+    made = Ambiguous(pairs)
     times = Counter(name for name, _ in pairs)
-    ambiguous.twice = frozenset(name for name, number in times.items() if number > 1)
-    ambiguous.pairs = tuple(pairs)
-    return ambiguous
+    made.twice = frozenset(name for name, number in times.items() if number > 1)
+    made.pairs = tuple(pairs)
+    return made
 
 
 def _integer(digits: str) -> str:

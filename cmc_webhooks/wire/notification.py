@@ -84,15 +84,6 @@ def reject(sent: Notification, record: Record, error: str) -> Rejection:
     )
 
 
-def without_subject(rejection: Rejection) -> Rejection:
-    """The rejection, its key unchanged, without any subject; a text that was cut is left out as a whole."""
-    try:
-        item = body.load(rejection.raw, "raw")
-    except body.BadBody:
-        return replace(rejection, raw="")
-    return replace(rejection, raw=as_json(item, frozenset({"api_key", "subject"})))
-
-
 def frame_within_bmp(sent: Notification) -> Notification:
     """The notification, its records and keys unchanged, for tables in a 3-byte charset."""
     return replace(
