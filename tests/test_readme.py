@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+import tomllib
+from datetime import timedelta
+from types import SimpleNamespace
 
 import django
 import pytest
@@ -13,7 +17,8 @@ from django.core.management import call_command
 from django.test import override_settings
 from django.utils import timezone
 
-from cmc_webhooks import models, suppression
+from cmc_webhooks import models, signals, suppression
+from cmc_webhooks.testing import samples
 from tests import factories, readme
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +36,59 @@ def settings_of(block):
     values = {}
     exec(block, {}, values)  # noqa: S102 - our own words
     return values
+
+
+class TestInstallItInYourProject:
+    def test_has_settings_that_stand_alone(self, monkeypatch):
+        monkeypatch.setenv("CMC_API_KEY", "a-secret-of-the-environment")
+
+        values = settings_of(blocks("Install it in your project")[0])
+
+        assert values["INSTALLED_APPS"][-1] == "cmc_webhooks"
+        assert values["CMC_WEBHOOKS_API_KEYS"] == ["a-secret-of-the-environment"]
+
+    def test_has_addresses_that_stand_alone(self):
+        pytest.importorskip("django_filters")
+
+        patterns = settings_of(blocks("Install it in your project")[1])["urlpatterns"]
+
+        found = [pattern.app_name for pattern in patterns]
+        assert found == ["cmc_webhooks", "cmc_webhooks_api"]
+
+    def test_names_every_extra(self):
+        extras = tomllib.loads((readme.ROOT / "pyproject.toml").read_text())["project"][
+            "optional-dependencies"
+        ]
+        named = readme.chapter("Install it in your project").partition("```")[0]
+
+        assert set(re.findall(r"`(\w+)`", named)) == set(extras)
+
+
+class TestSignals:
+    def test_mark_an_order(self, cmc_webhook, monkeypatch):
+        marked = []
+        orders = SimpleNamespace(
+            filter=lambda **what: SimpleNamespace(update=lambda **to: marked.append(what | to))
+        )
+        module = SimpleNamespace(Order=SimpleNamespace(objects=orders))
+        monkeypatch.setitem(sys.modules, "shop", SimpleNamespace(models=module))
+        monkeypatch.setitem(sys.modules, "shop.models", module)
+        names = {}
+        exec(blocks("Signals")[0], names)  # noqa: S102 - our own words
+        try:
+            cmc_webhook.play(samples.REFUSED, api_data="CMC-7")
+        finally:
+            signals.status_changed.disconnect(names["mark_order"], sender=models.Mail)
+
+        assert marked == [{"number": "CMC-7", "mail_bounced": True}]
+
+
+class TestLookUps:
+    def test_stand_alone(self):
+        mail, day = factories.MailFactory(), timedelta(days=1)
+        names = {"mail": mail, "after": timezone.now() - day, "before": timezone.now()}
+
+        exec(blocks("Look-ups")[0], names)  # noqa: S102 - our own words
 
 
 class TestWhatToEnterInTheConsole:
