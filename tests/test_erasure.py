@@ -201,6 +201,36 @@ class TestErase:
         assert erasure.erase("an@example.jp").others == 2
         assert text not in everything()
 
+    @pytest.mark.parametrize(
+        "other",
+        ["shanako@example.jp", "taro.hanako@example.jp", "s-hanako@example.jp", "hanako@example.jp.x.com"],
+    )
+    def test_leaves_those_whole_whose_addresses_hold_that_of_the_person(self, other):
+        mine = delivery("<m@x>", to=other, reason=f"<{other}>")
+        # in a return path any mark may stand before the person
+        in_path = f"b-{other.replace('@', '=')}@x.jp" if other.startswith("shanako") else ""
+        receive("deliveries", {**mine, "from": other, "cc": other, "returnPath": in_path})
+        receive("blocks", {"email": other, "status": "2"})
+        suppression.block(other, note=f"{other} called")
+        before = everything()
+
+        erased = erasure.erase(ADDRESS)
+
+        assert erased == erasure.Erased()
+        assert everything() == before
+
+    @pytest.mark.parametrize(
+        "text", ["mailto:hanako@example.jp", "宛先hanako@example.jpは不明です", "a@x.jp, hanako@example.jp."]
+    )
+    def test_finds_the_person_in_any_text(self, text):
+        receive("deliveries", delivery("<m@x>", to=text, reason=text))
+        receive("blocks", {"email": text, "status": "2"})
+        suppression.block("a@x.jp", note=text)
+
+        erasure.erase(ADDRESS)
+
+        assert ADDRESS not in everything()
+
     def test_is_not_undone_when_all_is_told_again(self, history):
         erasure.erase(ADDRESS)
 
