@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import islice
 
 import pytest
@@ -20,7 +21,8 @@ from tests import factories
 from tests.conftest import bounce, delivery, notification
 from tests.readme import ROOT
 
-NAMES = sorted(name for name, app in get_commands().items() if app == "cmc_webhooks")
+ALL = sorted(name for name, app in get_commands().items() if app == "cmc_webhooks")
+NAMES = [name for name in ALL if name != "cmc_backfill" or find_spec("httpx")]  # which is an extra
 PERSON = "hanako@example.jp"
 SECRET = "s3cret-of-the-database"
 
@@ -131,7 +133,7 @@ def history():
 
 class TestEveryCommand:
     def test_is_given_here_what_it_needs(self):
-        assert sorted(GIVEN) == NAMES, "add the new command to GIVEN"
+        assert sorted(GIVEN) == ALL, "add the new command to GIVEN"
 
     @pytest.mark.parametrize("name", NAMES)
     def test_is_built_on_ours(self, name):
