@@ -101,7 +101,7 @@ class PostgreSQL:
             "SELECT id FROM floor_deliveryevent WHERE id = ANY(%s::uuid[])", [keys]
         ).fetchall()
         self.connection.execute(
-            "INSERT INTO floor_notification VALUES (%s, %s, 'deliveries', 'pro', 0, %s, 0)",
+            "INSERT INTO floor_notification VALUES (%s, %s, 'webhook', 'deliveries', 'pro', 0, %s, 0)",
             [_notification(now), now, len(known)],
         )
 
@@ -109,7 +109,7 @@ class PostgreSQL:
 _POSTGRESQL = """
 WITH given AS MATERIALIZED (SELECT %(rows)s::json AS it),
 said AS (INSERT INTO floor_notification
-    VALUES (%(notification)s, %(now)s, 'deliveries', 'pro', %(events)s, 0, 0)),
+    VALUES (%(notification)s, %(now)s, 'webhook', 'deliveries', 'pro', %(events)s, 0, 0)),
 mails AS (
     INSERT INTO floor_mail AS m
     SELECT r.id, message_id, recipient, address, domain, header_from, return_path, subject, api_data, 'pro',
@@ -212,8 +212,8 @@ class MariaDB:
 
 
 _PLAIN_NOTIFICATION = (
-    "INSERT INTO floor_notification (id, received_at, event_type, server_composition, new, repeated,"
-    " rejected) VALUES (%s, %s, 'deliveries', 'pro', %s, %s, 0)"
+    "INSERT INTO floor_notification (id, received_at, source, event_type, server_composition, new, repeated,"
+    " rejected) VALUES (%s, %s, 'webhook', 'deliveries', 'pro', %s, %s, 0)"
 )
 _PLAIN_MAIL = (
     "INSERT INTO floor_mail (id, message_id, recipient, address, domain, header_from, return_path, subject,"
