@@ -11,12 +11,17 @@ import pytest
 from django.test import Client
 from django.utils.log import AdminEmailHandler
 from django.views import debug
+from hypothesis import settings as examples
 
 from cmc_webhooks import dispatch, store, testing
 from tests import fake_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A busy machine takes longer for one example than for all others: that is no fault of what is tested
+examples.register_profile("tests", deadline=None)
+examples.load_profile("tests")
 
 pytest_plugins = ["cmc_webhooks.testing.plugin"]
 

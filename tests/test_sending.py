@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.mail import EmailMessage
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cmc_webhooks import sending
@@ -22,7 +22,6 @@ class TestApiDataHeader:
     def test_stands_in_the_mail_as_it_is(self, value):
         assert line(value) == f"X-Api-Data: {value}"
 
-    @settings(deadline=None)
     @given(st.text(PRINTABLE, min_size=1, max_size=64).map(str.strip).filter(bool))
     def test_stands_there_whatever_it_is(self, value):
         assume("=?" not in value)
