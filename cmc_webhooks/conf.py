@@ -14,7 +14,7 @@ from cmc_webhooks.verdicts import Rule
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULTS", "PREFIX", "Settings", "app_settings"]
+__all__ = ["DEFAULTS", "MOST_DAYS", "PREFIX", "Settings", "app_settings"]
 
 PREFIX = "CMC_WEBHOOKS_"
 MOST_DAYS = 36_500

@@ -40,15 +40,15 @@ class Selection:
         conditions = {name: value for name, value in of_mails.items() if value is not None}
         for name in self.event_types:
             model: Any = EVENT_TYPES[name].model
+            is_of_mails = not issubclass(model, BlockEvent)
+            if conditions and not is_of_mails:
+                continue
             events = model._default_manager.using(using).occurred_between(self.since, self.until)
-            if issubclass(model, BlockEvent):
-                if conditions:
-                    continue
-                events = events.for_address(self.address) if self.address is not None else events
-            else:
-                events = events.for_address(self.address) if self.address is not None else events
-                for column, value in conditions.items():
-                    events = exactly(events, column, value)
+            if self.address is not None:
+                events = events.for_address(self.address)
+            for column, value in conditions.items():
+                events = exactly(events, column, value)
+            if is_of_mails:
                 events = events.select_related("mail")
             yield events.order_by("pk")
 

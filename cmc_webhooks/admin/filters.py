@@ -80,17 +80,24 @@ class EventTypeFilter(WordFilter):
     words = {name: name for name in event_types.EVENT_TYPES}
 
 
-class SourceFilter(ChoiceFilter):
+class ColumnFilter(ChoiceFilter):
+    """The choices of a column that holds no other word."""
+
+    choices_of_column: Iterable[tuple[str, Any]]
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
+        return self.choices_of_column
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(**{str(self.parameter_name): value})
+
+
+class SourceFilter(ColumnFilter):
     """Notifications by how they came."""
 
     title = _("source")
     parameter_name = "source"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return Notification.Sources.choices
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(source=value)
+    choices_of_column = Notification.Sources.choices
 
 
 class BounceClassFilter(ChoiceFilter):
@@ -259,17 +266,12 @@ class ResolvedFilter(ChoiceFilter):
         return queryset.filter(resolved_at__isnull=value == "open")
 
 
-class StateFilter(ChoiceFilter):
+class StateFilter(ColumnFilter):
     """Pending signals that are owed, or dead."""
 
     title = _("state")
     parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return PendingSignal.States.choices
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(state=value)
+    choices_of_column = PendingSignal.States.choices
 
 
 def _day(text: str) -> date | None:

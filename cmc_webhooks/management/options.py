@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 __all__ = [
+    "Progress",
     "add_filters",
     "address",
     "day",
@@ -183,16 +184,28 @@ def narrowed(rows: Rows, chosen: Mapping[str, Any], **columns: str) -> Rows:
     return rows
 
 
+class Progress:
+    """How much is done; called with each number more, which it shows."""
+
+    def __init__(self, show: Callable[[int], Any]) -> None:
+        self.done = 0
+        self._show = show
+
+    def __call__(self, number: int) -> None:
+        self.done += number
+        self._show(number)
+
+
 @contextmanager
-def progress(total: int | None, unit: str) -> Iterator[Callable[[int], Any]]:
-    """A progress bar on a terminal, if tqdm is installed (extra `cli`); silence elsewhere.
+def progress(total: int | None, unit: str) -> Iterator[Progress]:
+    """A progress bar on a terminal, if tqdm is installed (extra `cli`); elsewhere it is counted in silence.
 
     `total` is None where nobody knows it.
     """
     try:
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore] # an extra
     except ImportError:
-        yield lambda done: None
+        yield Progress(lambda number: None)
         return
     with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty()) as bar:
-        yield bar.update
+        yield Progress(bar.update)

@@ -21,18 +21,11 @@ class Command(base.Command):
         if ask and not self.agreed("This cannot be undone. Erase?"):
             self.stdout.write("nothing was erased")
             return
-        done = 0
-
-        def note(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(number)
-
         with (
-            endings.told_shortly(lambda: f"{done} rows are blank; run it again for the others"),
             options.progress(None, "row") as progress,
+            endings.told_shortly(lambda: f"{progress.done} rows are blank; run it again for the others"),
         ):
-            erased = erasure.erase(address, progress=note)
+            erased = erasure.erase(address, progress=progress)
         self.stdout.write(
             f"{erased.mails} mails, {erased.blocks} blocks and {erased.rejected} rejected events are blank,"
             f" and so are texts of {erased.others} other rows"

@@ -6,9 +6,8 @@ from typing import Any
 from django.core.management import CommandError, CommandParser
 
 from cmc_webhooks import retention, store
+from cmc_webhooks.conf import MOST_DAYS
 from cmc_webhooks.management import base, endings, options
-
-_MOST_DAYS = 36_500
 
 
 class Command(base.Command):
@@ -81,6 +80,6 @@ def _ages(kinds: list[str] | None, days: int | None) -> dict[str, int]:
         ages = {kind: ages[kind] if days is None else days for kind in retention.KINDS if kind in kinds}
     if not ages:
         raise base.wrong("CMC_WEBHOOKS_RETENTION names no kind, so everything is kept")
-    if max(ages.values()) > _MOST_DAYS:
-        raise base.wrong(f"at most {_MOST_DAYS} days")
+    if max(ages.values()) > MOST_DAYS:
+        raise base.wrong(f"at most {MOST_DAYS} days")
     return ages

@@ -32,21 +32,15 @@ class Command(base.Command):
             for day in statistics.days(using)
             if (since is None or day >= since) and (until is None or day < until)
         ]
-        counted = 0
-
-        def note(number: int) -> None:
-            nonlocal counted
-            counted += number
-            progress(number)
 
         def so_far() -> str:
+            counted = progress.done
             if counted == len(days):
                 return "all days are counted, not all are rolled up; cmc_dispatch goes on with that"
             return f"{counted} of {len(days)} days are counted; go on with --since {days[counted]}"
 
-        with endings.told_shortly(so_far):
-            with options.progress(len(days), "day") as progress:
-                done = statistics.recount(using, days, check=chosen["check"], progress=note)
+        with options.progress(len(days), "day") as progress, endings.told_shortly(so_far):
+            done = statistics.recount(using, days, check=chosen["check"], progress=progress)
             verb = "wrong" if chosen["check"] else "put right"
             self.stdout.write(f"{done.days} days, {done.wrong} counts {verb}")
             if chosen["check"]:

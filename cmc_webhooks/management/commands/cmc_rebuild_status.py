@@ -33,18 +33,13 @@ class Command(base.Command):
             status="status",
         )
         count = mails.count()
-        done = 0
-
-        def note(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(number)
-
         with (
-            endings.told_shortly(lambda: f"{done} of {count} mails are done; run it again for the others"),
             options.progress(count, "mail") as progress,
+            endings.told_shortly(
+                lambda: f"{progress.done} of {count} mails are done; run it again for the others"
+            ),
         ):
-            rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=note)
+            rebuilt = rebuild.rebuild(using, mails, check=chosen["check"], progress=progress)
         verb = "differ" if chosen["check"] else "repaired"
         self.stdout.write(f"{rebuilt.mails} mails, {rebuilt.different} {verb}")
         if chosen["check"] and rebuilt.different:

@@ -29,17 +29,12 @@ class Command(base.Command):
         )
         count = wanted.filter(resolved_at=None).count()
         self.stdout.write(f"{count} open rejected events")
-        done = 0
-
-        def note(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(number)
-
         with (
-            endings.told_shortly(lambda: f"{done} of {count} were read; run it again for the others"),
             options.progress(count, "event") as progress,
+            endings.told_shortly(
+                lambda: f"{progress.done} of {count} were read; run it again for the others"
+            ),
         ):
-            retried = retry.retry(using, wanted, dry_run=chosen["dry_run"], progress=note)
+            retried = retry.retry(using, wanted, dry_run=chosen["dry_run"], progress=progress)
         verb = "can be stored now" if chosen["dry_run"] else "stored"
         self.stdout.write(f"{retried.resolved} {verb}, {retried.rejected} still rejected")
