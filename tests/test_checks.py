@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ class TestCheckSettings:
             ({"DISPATCH": "tests.factories.nothing"}, ["E010"]),
             ({"DISPATCH": "tests.factories.START"}, ["E010"]),
             ({"DISPATCH": "tests.factories.MailFactory"}, []),
+            ({"DISPATCH": ".tasks.wake_up"}, ["E010"]),
+            ({"DISPATCH": "../x"}, ["E010"]),
+            ({"DISPATCH": ".x"}, ["E010"]),
+            ({"RELATED_OBJECT": ".tests.factories"}, ["E041"]),
+            ({"RELATED_OBJECT": 1}, ["E041"]),
+            ({"EMAIL_BACKEND": "..backend"}, ["E042"]),
+            ({"EMAIL_BACKEND": None}, ["E042"]),
             ({"ALLOWED_NETWORKS": "192.0.2.0/24"}, ["E011"]),
             ({"ALLOWED_NETWORKS": ["192.0.2.0/33"]}, ["E011"]),
             ({"ALLOWED_NETWORKS": [1]}, ["E011"]),
@@ -116,6 +124,37 @@ class TestDeferred:
         monkeypatch.setattr(checks.settings.django, "VERSION", (6, 0, 0, "final", 0))
         with override_settings(TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}):
             assert found(DISPATCH="deferred") == []
+
+
+@pytest.mark.skipif(find_spec("rest_framework") is None, reason="the extra api is not installed")
+class TestApi:
+    MINE = "cmc_webhooks.api.permissions.MayView"
+
+    @pytest.mark.parametrize(
+        ("paths", "expected"),
+        [
+            ([MINE], []),
+            (MINE, []),
+            ((MINE, "rest_framework.permissions.IsAdminUser"), []),
+            ([], ["E024"]),
+            (None, ["E024"]),
+            (7, ["E024"]),
+            ([None], ["E024"]),
+            ([b"x"], ["E024"]),
+            ([object], ["E024"]),
+            ([MINE, ".permissions.MayView"], ["E024"]),
+            (["tests.nothing"], ["E024"]),
+            (["tests.factories.START"], ["E024"]),
+        ],
+        ids=str,
+    )
+    def test_wants_paths_of_permission_classes(self, paths, expected):
+        assert found(API_PERMISSIONS=paths) == expected
+
+    def test_wants_the_templates_of_its_filters(self, monkeypatch):
+        monkeypatch.setattr(checks.settings.apps, "is_installed", ["rest_framework"].__contains__)
+
+        assert found() == ["W025"]
 
 
 class Scattered:

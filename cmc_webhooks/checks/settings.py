@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 import django
 from django.apps import apps
 from django.conf import settings
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from cmc_webhooks.checks.addresses import address_of
 from cmc_webhooks.checks.messages import Message, error, warning
-from cmc_webhooks.checks.values import is_duration, is_integer, is_list, is_network, is_zone
+from cmc_webhooks.checks.values import (
+    NOWHERE,
+    found_at,
+    is_duration,
+    is_integer,
+    is_list,
+    is_network,
+    is_zone,
+)
 from cmc_webhooks.conf import DEFAULTS, PREFIX, app_settings
 from cmc_webhooks.email_backend import SuppressingBackend
 
@@ -136,11 +143,9 @@ def _workers() -> Iterator[Message]:
 def _api() -> Iterator[Message]:
     if not apps.is_installed("rest_framework"):
         return
-    try:
-        permissions = [import_string(path) for path in app_settings.api_permissions]
-    except (ImportError, TypeError):
-        permissions = []
-    if not permissions or not all(isinstance(permission, type) for permission in permissions):
+    paths = app_settings.raw("API_PERMISSIONS")
+    paths = [paths] if isinstance(paths, str) else paths
+    if not is_list(paths) or not paths or not all(isinstance(found_at(path), type) for path in paths):
         yield error(
             "E024",
             _("CMC_WEBHOOKS_API_PERMISSIONS is not a list of dotted paths of permission classes."),
@@ -177,6 +182,6 @@ def _is_callable(name: str) -> bool:
     """Whether a setting that is a dotted path leads to something that can be called, or is not set."""
     try:
         found = getattr(app_settings, name)
-        return found is None or callable(found)
-    except ImportError:
+    except NOWHERE:
         return False
+    return found is None or callable(found)

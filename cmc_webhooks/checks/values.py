@@ -7,6 +7,19 @@ from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils.module_loading import import_string
+
+NOWHERE = (ImportError, TypeError, ValueError)
+"""What a dotted path raises that leads nowhere: the latter two where it begins with a dot."""
+
+
+def found_at(path: Any) -> Any:
+    """What a dotted path leads to; None if it is none, or leads nowhere."""
+    try:
+        return import_string(path) if isinstance(path, str) else None
+    except NOWHERE:
+        return None
+
 
 def is_list(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset)
