@@ -161,3 +161,18 @@ def rest_api(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         settings.CMC_WEBHOOKS_REST_KEY = fake_api.KEY
         settings.CMC_WEBHOOKS_REST_COMPOSITIONS = ["pro"]
         yield api
+
+
+@pytest.fixture
+def receiver():
+    """Connects functions and disconnects them after the test."""
+    connected = []
+
+    def connect(signal, function, sender=None):
+        signal.connect(function, sender=sender, weak=False)
+        connected.append((signal, function, sender))
+        return function
+
+    yield connect
+    for signal, function, sender in connected:
+        signal.disconnect(function, sender=sender)
