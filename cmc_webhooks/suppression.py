@@ -17,7 +17,7 @@ from cmc_webhooks.status import BounceClass, DeliveryStatus, bounce_class
 from cmc_webhooks.verdicts import AHEAD, BY_HAND, FREE, Outcome, Rule, Verdict, believable, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
 __all__ = [
     "BY_HAND",
@@ -72,16 +72,14 @@ def may_send(address: str) -> bool:
 def verdicts(addresses: Iterable[str]) -> dict[str, Verdict]:
     """The verdict about each address, by its spelling; one statement for 1,000 of them."""
     found = dict.fromkeys(addresses, FREE)
-    # neighbours lie in the same pages of an index
-    given = sorted((_sent_to(spelling), spelling) for spelling in found)
+    spellings = defaultdict[str, list[str]](list)
+    for spelling in found:
+        spellings[_sent_to(spelling)].append(spelling)
+    given = sorted(filter(None, spellings))  # neighbours lie in the same pages of an index
     for start in range(0, len(given), ADDRESSES_AT_ONCE):
-        some = given[start : start + ADDRESSES_AT_ONCE]
-        judged = _judged({address for address, _ in some if address and not may_be_cut(address)})
-        for address, spelling in some:
-            if may_be_cut(address):  # it is compared whole, by itself
-                found[spelling] = look_up(address).verdict
-            elif address in judged:
-                found[spelling] = judged[address]
+        for address, verdict in _judged(given[start : start + ADDRESSES_AT_ONCE]):
+            for spelling in spellings[address]:
+                found[spelling] = verdict
     return found
 
 
@@ -180,12 +178,13 @@ class _Told(NamedTuple):
     decisions: dict[str, _Decision]
 
 
-def _judged(addresses: Collection[str]) -> dict[str, Verdict]:
-    told = _told(addresses)
-    return {
-        address: _with_decision(told.outcomes.get(address, []), told.decisions.get(address))
-        for address in told.outcomes.keys() | told.decisions.keys()
-    }
+def _judged(addresses: Collection[str]) -> Iterator[tuple[str, Verdict]]:
+    """Each address of which anything is known, and the verdict about it."""
+    told = _told([address for address in addresses if not may_be_cut(address)])
+    for address in told.outcomes.keys() | told.decisions.keys():
+        yield address, _with_decision(told.outcomes.get(address, []), told.decisions.get(address))
+    for address in filter(may_be_cut, addresses):  # it is compared whole, by itself
+        yield address, look_up(address).verdict
 
 
 def _with_decision(stored: Iterable[Outcome], decision: _Decision | None) -> Verdict:

@@ -71,10 +71,7 @@ def _by_identity(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet,
 
 
 def _by_rest(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str]]:
-    """What is looked for only if no message and no address is meant.
-
-    MySQL and MariaDB have no partial indexes and scan for API data.
-    """
+    """What is looked for only if no message and no address is meant."""
     domain = text.removeprefix("@").lower()
     if "." in domain and "@" not in domain and " " not in domain:
         yield mails.for_domain(domain), _("the domain %s")

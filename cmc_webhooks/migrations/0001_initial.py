@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'mail',
                 'verbose_name_plural': 'mails',
                 'permissions': [('redeliver_mail', 'Can send the signals of a mail again'), ('erase_mail', 'Can erase the personal data of a person'), ('export_csv', 'Can export what is filtered as CSV')],
-                'indexes': [models.Index(fields=['address', 'created_at'], name='cmc_mail_address'), models.Index(condition=models.Q(('bounce_event_id__isnull', False)), fields=['address'], name='cmc_mail_bounced'), models.Index(fields=['domain', 'created_at'], name='cmc_mail_domain'), models.Index(fields=['status', 'created_at'], name='cmc_mail_status'), models.Index(fields=['created_at', 'id'], name='cmc_mail_created'), models.Index(condition=models.Q(('api_data', ''), _negated=True), fields=['api_data'], name='cmc_mail_api_data')],
+                'indexes': [models.Index(fields=['address', 'created_at'], name='cmc_mail_address'), models.Index(condition=models.Q(('bounce_event_id__isnull', False)), fields=['address', 'bounce_event_id'], name='cmc_mail_bounced'), models.Index(fields=['domain', 'created_at'], name='cmc_mail_domain'), models.Index(fields=['status', 'created_at'], name='cmc_mail_status'), models.Index(fields=['created_at', 'id'], name='cmc_mail_created'), models.Index(condition=models.Q(('api_data', ''), _negated=True), fields=['api_data'], name='cmc_mail_api_data')],
             },
         ),
         migrations.CreateModel(

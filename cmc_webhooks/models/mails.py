@@ -65,8 +65,10 @@ class Mail(models.Model):
         ]
         indexes = [
             models.Index(fields=["address", "created_at"], name="cmc_mail_address"),
-            models.Index(
-                fields=["address"], name="cmc_mail_bounced", condition=models.Q(bounce_event_id__isnull=False)
+            models.Index(  # the second field for MariaDB, which ignores the condition
+                fields=["address", "bounce_event_id"],
+                name="cmc_mail_bounced",
+                condition=models.Q(bounce_event_id__isnull=False),
             ),
             models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),
             models.Index(fields=["status", "created_at"], name="cmc_mail_status"),

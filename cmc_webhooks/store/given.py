@@ -2,7 +2,8 @@
 
 The ORM names each of 1,000 addresses four times, which takes the client longer than the server. A statement
 begins at the addresses given, and its form lets no planner read mails and blocks otherwise. Successes are
-asked for only of addresses that have something to forgive.
+asked for only of addresses that have something to forgive: `good` is the latest one of the address of a
+bounce or block, and of a decision what it forgives.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DECISION, BOUNCE, BLOCK, SUCCESS = range(4)
 
 _POSTGRESQL = """
 WITH given AS (SELECT * FROM json_to_recordset(%s) AS r(address text, id uuid)),
-bad AS MATERIALIZED (
+bad AS (
     SELECT stored.address, {bounce} AS kind, bounce_code AS word, status_at AS at, created_at AS other
     FROM given, LATERAL (
         SELECT * FROM {mail} WHERE address = given.address AND bounce_event_id IS NOT NULL OFFSET 0
@@ -37,16 +38,14 @@ bad AS MATERIALIZED (
     FROM given, LATERAL (SELECT * FROM {blocks} WHERE address = given.address OFFSET 0) AS stored
 )
 SELECT given.address AS place, {decision} AS kind, kind AS word, decided_at AS at, until AS other,
-    forgiven_until
+    forgiven_until AS good
 FROM given JOIN {decisions} AS stored USING (id)
-UNION ALL SELECT *, NULL FROM bad
 UNION ALL
-SELECT each.address, {success}, '{succeeded}', latest.at, NULL, NULL
-FROM (SELECT DISTINCT address FROM bad) AS each, LATERAL (
-    SELECT max(status_at) AS at FROM {mail}
-    WHERE address = each.address AND status = '{succeeded}' AND created_at >= %s AND status_at <= %s
-) AS latest
-WHERE latest.at IS NOT NULL
+SELECT bad.*, (
+    SELECT max(status_at) FROM {mail}
+    WHERE address = bad.address AND status = '{succeeded}' AND created_at >= %s AND status_at <= %s
+)
+FROM bad
 """
 
 # Joined, the addresses would make SQLite read the whole index of bounces first, for a Bloom filter; without
@@ -63,14 +62,14 @@ bad AS (
     FROM {blocks} WHERE address IN (SELECT address FROM given)
 )
 SELECT given.address AS place, {decision} AS kind, kind AS word, decided_at AS at, until AS other,
-    forgiven_until
+    forgiven_until AS good
 FROM given CROSS JOIN {decisions} AS stored ON stored.id = given.id
-UNION ALL SELECT *, NULL FROM bad
 UNION ALL
-SELECT address, {success}, '{succeeded}', max(status_at), NULL, NULL
-FROM {mail} WHERE address IN (SELECT address FROM bad) AND +status = '{succeeded}'
-    AND created_at >= %s AND status_at <= %s
-GROUP BY address
+SELECT bad.*, (
+    SELECT max(status_at) FROM {mail}
+    WHERE address = bad.address AND +status = '{succeeded}' AND created_at >= %s AND status_at <= %s
+)
+FROM bad
 """
 
 # JSON_UNQUOTE is compared as the column that it meets, by its index, whatever charset and collation that has.
@@ -90,14 +89,15 @@ bad AS (
     FROM given STRAIGHT_JOIN {blocks} AS stored ON stored.address = given.address WHERE {same}
 )
 SELECT given.address AS place, {decision} AS kind, kind AS word, decided_at AS at, until AS other,
-    forgiven_until
+    forgiven_until AS good
 FROM given STRAIGHT_JOIN {decisions} AS stored ON stored.id = given.id
-UNION ALL SELECT *, NULL FROM bad
 UNION ALL
-SELECT max(stored.address), {success}, '{succeeded}', max(status_at), NULL, NULL
-FROM (SELECT DISTINCT address FROM bad) AS some STRAIGHT_JOIN {mail} AS stored
-    ON stored.address = some.address AND status = '{succeeded}' AND created_at >= %s AND status_at <= %s
-GROUP BY HEX(stored.address)
+SELECT bad.*, (
+    SELECT max(status_at) FROM {mail} AS stored
+    WHERE address = bad.address AND HEX(address) = HEX(bad.address) AND status = '{succeeded}'
+        AND created_at >= %s AND status_at <= %s
+)
+FROM bad
 """
 _SAME = "HEX(CONVERT(stored.address USING utf8mb4)) = HEX(given.address)"
 
@@ -116,7 +116,6 @@ def statement(connection: BaseDatabaseWrapper) -> str | None:
         decision=DECISION,
         bounce=BOUNCE,
         block=BLOCK,
-        success=SUCCESS,
         suppressed=BounceClass.SUPPRESSED.value,
         succeeded=DeliveryStatus.SUCCEEDED.value,
         same=_SAME,
@@ -128,14 +127,19 @@ def rows(
 ) -> list[tuple[Any, ...]]:
     """What that statement finds, as `told.Told` has it."""
     connection = connections[using]
-    given = [{"address": address, "id": wire.address_key(address).hex} for address in addresses]
+    given = [{"address": address, "id": wire.address_key_hex(address)} for address in addresses]
     created_at: Any = Mail._meta.get_field("created_at")
     read = reading(created_at, connection)
     bounds = [created_at.get_db_prep_value(moment, connection) for moment in between]
     parameters = [json.dumps(given, ensure_ascii=False), *bounds]
+    told: list[tuple[Any, ...]] = []
+    successes = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return [
-            (place, kind, word, read(at), read(other), read(forgiven_until))
-            for place, kind, word, at, other, forgiven_until in cursor.fetchall()
-        ]
+        for place, kind, word, at, other, good in cursor.fetchall():
+            forgiven_until = read(good) if kind == DECISION else None
+            told.append((place, kind, word, read(at), read(other), forgiven_until))
+            if kind != DECISION and good is not None:
+                successes[place] = read(good)
+    succeeded = DeliveryStatus.SUCCEEDED.value
+    return told + [(place, SUCCESS, succeeded, at, None, None) for place, at in successes.items()]

@@ -12,6 +12,7 @@ from cmc_webhooks.wire.encoding import Encoded, encode
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
     address_key,
+    address_key_hex,
     count_key,
     event_key,
     key_at,
@@ -63,6 +64,7 @@ __all__ = [
     "UnsupportedCharset",
     "address_forms",
     "address_key",
+    "address_key_hex",
     "bare_message_id",
     "clean",
     "count_key",

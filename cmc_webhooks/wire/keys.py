@@ -88,8 +88,14 @@ def count_key(*parts: str) -> UUID:
 
 def address_key(address: str) -> UUID:
     """The key of a decision about a normalised address; the same for all forms of its domain."""
+    return UUID(int=int(address_key_hex(address), 16))
+
+
+def address_key_hex(address: str) -> str:
+    """The 32 hexadecimal digits of that key, in a third of the time."""
     text = f'["address",{_quoted(address_forms(address)[0])}]'  # JSON as `_canonical` writes it
-    return _uuid8(_hash(text, 2 * _HALF // 8))
+    digits = blake2b(text.encode(), digest_size=2 * _HALF // 8).hexdigest()
+    return f"{digits[:12]}8{digits[12:15]}b{digits[15:]}"  # as `_uuid8` places the bits
 
 
 def time_key(ms: int, sequence: int = 0) -> UUID:

@@ -54,7 +54,7 @@ def normalise_address(text: str) -> str:
     Nothing is validated, and no IDNA mapping is applied: `user..name@docomo.example` is an address that
     receives mail, and IDNA's tables change between versions. See `address_forms`.
     """
-    bare = one_line(clean(text)).strip()
+    bare = (text if text.isprintable() else one_line(clean(text))).strip()
     if bare.endswith(">") and "<" in bare:
         bare = bare[bare.rindex("<") + 1 : -1].strip()
     return bare.lower()
@@ -66,6 +66,8 @@ def address_forms(address: str) -> tuple[str, ...]:
     One form only where the domain is plain, or where one form does not lead to the other by RFC 3490, which
     Python and Django go by.
     """
+    if address.isascii() and "xn--" not in address:
+        return (address,)
     local, at, domain = address.rpartition("@")
     if not at or (domain.isascii() and "xn--" not in domain):
         return (address,)

@@ -223,12 +223,11 @@ class TestC58:
 
 class TestApiData:
     def test_is_found_by_its_index(self, api):
-        if not connection.features.supports_partial_indexes:
-            pytest.skip("without partial indexes there is none")
         factories.MailFactory.create_batch(300, api_data="")
         factories.MailFactory(api_data="order-7")
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
+        if connection.vendor != "mysql":  # there, ANALYZE would commit; InnoDB counts by itself
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
         with CaptureQueriesContext(connection) as captured:
             api.list("mail", api_data="order-7")
 
