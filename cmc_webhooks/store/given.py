@@ -1,4 +1,4 @@
-"""SQL of our own for what is told of many addresses, which come as rows of one JSON parameter.
+"""SQL of our own for what is told of many addresses, which come in one parameter.
 
 The ORM names each of 1,000 addresses four times, which takes the client longer than the server. A statement
 begins at the addresses given, and its form lets no planner read mails and blocks otherwise. Successes are
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 DECISION, BOUNCE, BLOCK, SUCCESS = range(4)
 
 _POSTGRESQL = """
-WITH given AS (SELECT * FROM json_to_recordset(%s) AS r(address text, id uuid)),
+WITH given AS MATERIALIZED (
+    SELECT substr(line, 33) AS address, left(line, 32)::uuid AS id FROM string_to_table(%s, E'\\n') AS line
+),
 bad AS (
     SELECT stored.address, {bounce} AS kind, bounce_code AS word, status_at AS at, created_at AS other
     FROM given, LATERAL (
@@ -125,17 +127,20 @@ def statement(connection: BaseDatabaseWrapper) -> str | None:
 def rows(
     using: str, sql: str, addresses: Collection[str], between: tuple[datetime, datetime]
 ) -> list[tuple[Any, ...]]:
-    """What that statement finds, as `told.Told` has it."""
+    """What that statement finds, as `told.Told` has it; no address has a line break."""
     connection = connections[using]
-    given = [{"address": address, "id": wire.address_key_hex(address)} for address in addresses]
+    keyed = [(wire.address_key_hex(address), address) for address in addresses]
+    if connection.vendor == "postgresql":  # parses lines in less time than JSON
+        given = "\n".join([f"{key}{address}" for key, address in keyed])
+    else:
+        given = json.dumps([{"id": key, "address": address} for key, address in keyed], ensure_ascii=False)
     created_at: Any = Mail._meta.get_field("created_at")
     read = reading(created_at, connection)
     bounds = [created_at.get_db_prep_value(moment, connection) for moment in between]
-    parameters = [json.dumps(given, ensure_ascii=False), *bounds]
     told: list[tuple[Any, ...]] = []
     successes = {}
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(sql, [given, *bounds])
         for place, kind, word, at, other, good in cursor.fetchall():
             forgiven_until = read(good) if kind == DECISION else None
             told.append((place, kind, word, read(at), read(other), forgiven_until))
