@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.models import BlockEvent, Mail
 
-__all__ = ["Receipt", "receive", "see_to_owed", "take"]
+__all__ = ["Receipt", "heal", "receive", "see_to_owed", "take"]
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,6 @@ def take(sent: wire.Notification, *, received_at: datetime | None = None, source
         receipt = _store_for_good(using, ready)
     receipt = replace(receipt, seconds=time.perf_counter() - started)
     _tell(receipt, ready.sent.rejections)
-    _heal(using)
     return receipt
 
 
@@ -238,10 +237,13 @@ def _wake_worker() -> None:
     wake_up()
 
 
-def _heal(using: str) -> None:
-    """Once a minute in each process, see to what was left owed: a site without a cron job heals as well."""
+def heal() -> None:
+    """Once a minute in each process, see to what was left owed: a site without a cron job heals as well.
+
+    For when the answer has been sent: to roll up the counts of a day may take a database long.
+    """
     if dispatch.is_time_to_heal():
-        see_to_owed(using)
+        see_to_owed(store.alias())
 
 
 def see_to_owed(using: str) -> None:

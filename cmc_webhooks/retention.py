@@ -31,7 +31,7 @@ __all__ = ["KINDS", "Pace", "TooMuchOwed", "ages", "prune", "run"]
 
 BATCH = 1000
 PAUSE = 0.05
-LONGEST = 0.1
+LONGEST = 0.06
 """Seconds. A batch that took longer is followed by one that should take half of this."""
 FIRST, SMALLEST = 50, 10
 """Rows of the first batch, which meets pages that nobody has read for long, and of the smallest."""

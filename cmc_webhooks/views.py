@@ -66,6 +66,16 @@ _HEADERS: dict[int, dict[str, str]] = {
 }
 
 
+class _Taken(JsonResponse):
+    """The answer to what was taken. Servers close it when it has been sent."""
+
+    def close(self) -> None:
+        try:
+            ingest.heal()
+        finally:
+            super().close()
+
+
 class _WithoutFields(SafeExceptionReporterFilter):
     """Keeps what was posted out of reports: Django hides values, but JSON sent as a form is a name."""
 
@@ -93,7 +103,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return _answer(503, "not stored, please send it again")
     if HAS_METRICS:
         metrics.count(receipt)
-    return JsonResponse({"new": receipt.new, "repeated": receipt.repeated, "rejected": receipt.rejected})
+    return _Taken({"new": receipt.new, "repeated": receipt.repeated, "rejected": receipt.rejected})
 
 
 @sensitive_variables()

@@ -329,7 +329,7 @@ class TestPace:
         pace = retention.Pace(1000, 0)
         sizes = [pace.size]
 
-        for took in (0.01, 0.01, 0.07, 0.01, 0.01, 0.01, 0.01):
+        for took in (0.01, 0.01, 0.04, 0.01, 0.01, 0.01, 0.01):
             pace.after(took)
             sizes.append(pace.size)
 
@@ -344,7 +344,7 @@ class TestPace:
             pace.after(took)
             sizes.append(pace.size)
 
-        assert sizes == [400, 10, 10]
+        assert sizes == [240, 10, 10]
 
     def test_never_takes_less_than_a_few_nor_more_than_it_may(self):
         slow, small = retention.Pace(1000, 0), retention.Pace(3, 0)

@@ -4,11 +4,13 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from django.test import RequestFactory
 
-from cmc_webhooks import dispatch, models
+from cmc_webhooks import dispatch, models, statistics
 from cmc_webhooks.calls import Call
+from cmc_webhooks.views import webhook
 from tests import factories
-from tests.conftest import delivery
+from tests.conftest import HOOK, delivery, notification
 
 tasks = pytest.importorskip("cmc_webhooks.tasks", exc_type=ImportError)
 
@@ -125,6 +127,18 @@ class TestHealing:
         hook.send("deliveries")
 
         assert [arguments["event"] for _, _, arguments in sent] == [event]
+
+    def test_waits_until_the_answer_has_been_sent(self, hook, monkeypatch):
+        swept = []
+        monkeypatch.setattr(dispatch, "sweep", lambda *args, **kwargs: swept.append(args))
+        monkeypatch.setattr(statistics, "roll_up", lambda *args, **kwargs: None)
+
+        body = notification("deliveries", delivery())
+        answer = webhook(RequestFactory().post(HOOK, body, "application/json"))
+
+        assert (answer.status_code, swept) == (200, [])
+        answer.close()
+        assert len(swept) == 1
 
     def test_never_costs_the_answer(self, hook, monkeypatch, caplog):
         def fail(*args, **kwargs):

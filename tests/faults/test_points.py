@@ -47,7 +47,7 @@ POINTS = {
     "after receiver 25": ("calls.Call.send", "after", 25),
     "before the rows are deleted": ("store.forget", "before", 1),
     "after the rows are deleted": ("store.forget", "after", 1),
-    "after the answer is made": ("ingest._heal", "after", 1),
+    "after the answer is sent": ("ingest.heal", "after", 1),
 }
 
 SCRIPT = """
