@@ -333,6 +333,24 @@ class TestRejectionKey:
         assert 0xB0 <= key.bytes[8] <= 0xBF
 
 
+class TestAddressKey:
+    """Frozen: a key that changes loses each block and release by hand."""
+
+    @pytest.mark.parametrize(
+        ("address", "key"),
+        [
+            ("user@example.jp", "1a1b66b0-5082-85ac-bc77-521b9842b071"),
+            ('a"b\\@例え.jp', "5da73ca5-57fa-8965-b974-1f135349a637"),
+            ("a@例え.jp", "cafcedd8-a608-8d90-bf85-35ac1893c5ca"),
+            ("a@xn--r8jz45g.jp", "cafcedd8-a608-8d90-bf85-35ac1893c5ca"),
+            ("", "5676c40f-0d82-84a8-b504-710dd6eb70f2"),
+        ],
+    )
+    def test_is_what_it_was(self, address, key):
+        assert wire.address_key(address) == UUID(key)
+        assert wire.address_key_hex(address) == UUID(key).hex
+
+
 class TestTimeKey:
     def test_orders_by_time_then_by_place(self):
         keys = [
