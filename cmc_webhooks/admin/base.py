@@ -162,7 +162,7 @@ class ExportingAdmin(ReadOnlyAdmin):
             change_message=gettext("Exported as CSV, filtered by: %s") % filters,
         )
         read = partial(changelist.read, request, export.ROWS_AT_ONCE)
-        return export.response(self.model, read, str(self.opts.model_name))
+        return export.response(request, self.model, read, str(self.opts.model_name))
 
 
 def moment_of(model: type[Model], name: str) -> Any:

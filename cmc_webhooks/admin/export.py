@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from cmc_webhooks import cells
+from cmc_webhooks import cells, streams
 from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from django.db.models import Model
+    from django.http import HttpRequest, StreamingHttpResponse
 
     from cmc_webhooks.keyset import Page
 
@@ -41,16 +41,11 @@ COLUMNS: Mapping[type[Model], Sequence[str]] = {
 """What is written of each row; times in the active zone, which the first line names."""
 
 
-def response(model: type[Model], read: Callable[[str | None], Page], name: str) -> StreamingHttpResponse:
+def response(
+    request: HttpRequest, model: type[Model], read: Callable[[str | None], Page], name: str
+) -> StreamingHttpResponse:
     """All pages that `read` gives, as a download; memory does not grow with their number."""
-    return StreamingHttpResponse(
-        (line.encode() for line in _lines(model, read)),
-        content_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}.csv"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return streams.download(request, _lines(model, read), content_type="text/csv", filename=f"{name}.csv")
 
 
 def _lines(model: type[Model], read: Callable[[str | None], Page]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Lists as CSV and as JSON Lines: all rows that are filtered, streamed in constant memory."""
+"""Lists as CSV and as JSON Lines: all rows that are filtered, streamed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class StreamingRenderer(renderers.JSONRenderer):
 
     charset = "utf-8"
 
-    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
-        """The rows, each a mapping by these names, as bytes."""
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
+        """The rows, each a mapping by these names, as lines."""
         raise NotImplementedError
 
 
@@ -32,9 +32,9 @@ class JsonLinesRenderer(StreamingRenderer):
     media_type = "application/x-ndjson"
     format = "jsonl"
 
-    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
         for row in rows:
-            yield json.dumps(row, cls=encoders.JSONEncoder, ensure_ascii=False).encode() + b"\n"
+            yield json.dumps(row, cls=encoders.JSONEncoder, ensure_ascii=False) + "\n"
 
 
 class CsvRenderer(StreamingRenderer):
@@ -43,8 +43,8 @@ class CsvRenderer(StreamingRenderer):
     media_type = "text/csv"
     format = "csv"
 
-    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[bytes]:
+    def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
         names = list(names)
-        yield (cells.BOM + cells.line(names)).encode()
+        yield cells.BOM + cells.line(names)
         for row in rows:
-            yield cells.line(row[name] for name in names).encode()
+            yield cells.line(row[name] for name in names)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404, StreamingHttpResponse
+from django.http import Http404
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from rest_framework import routers, viewsets
@@ -17,7 +17,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from cmc_webhooks import figures, store, suppression
+from cmc_webhooks import figures, store, streams, suppression
 from cmc_webhooks.api import filters, pagination, permissions, refusals, renderers, serializers
 from cmc_webhooks.api.schema import HistorySchema, StatisticsSchema
 from cmc_webhooks.models import (
@@ -85,10 +85,11 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
         pages = paginator.walk(self.filter_queryset(self.get_queryset()), request)
         serializer: Any = self.get_serializer()
         rows = (serializer.to_representation(row) for page in pages for row in page)
-        return StreamingHttpResponse(
+        return streams.download(
+            request._request,
             renderer.stream(rows, serializer.fields),
-            content_type=f"{renderer.media_type}; charset={renderer.charset}",
-            headers={"Content-Disposition": f'attachment; filename="{self.basename}.{renderer.format}"'},
+            content_type=renderer.media_type,
+            filename=f"{self.basename}.{renderer.format}",
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:

@@ -5,6 +5,8 @@ import io
 import json
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient
 
 from cmc_webhooks import keyset
 from tests import factories
@@ -100,6 +102,29 @@ class TestStreams:
 
         assert api.detail("mail", mail.pk, format="json").json()["id"] == str(mail.pk)
         assert api.detail("mail", mail.pk, format="jsonl").status_code == 404
+
+    @pytest.mark.parametrize("kind", ["csv", "jsonl"])
+    def test_read_no_further_page_for_head(self, api, monkeypatch, kind):
+        read = keyset.read
+        monkeypatch.setattr(keyset, "read", lambda *a, **options: read(*a, **{**options, "size": 10}))
+        factories.MailFactory.create_batch(35)
+
+        sent = statements(lambda: list(api.client.head(f"/api/mails/?format={kind}").streaming_content))
+
+        assert len([sql for sql in sent if "LIMIT 11" in sql]) == 1
+
+    def test_are_streams_under_asgi_too(self, api):
+        mail = factories.MailFactory()
+        client = AsyncClient()
+        client.cookies = api.client.cookies
+
+        async def read():
+            answer = await client.get("/api/mails/", {"format": "jsonl"})
+            return [part async for part in answer.streaming_content]
+
+        (part,) = async_to_sync(read)()
+
+        assert json.loads(part)["id"] == str(mail.pk)
 
 
 class TestETag:

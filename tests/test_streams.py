@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncRequestFactory, RequestFactory
+from django.utils import timezone
+
+from cmc_webhooks import streams
+
+LINES = [f"line {number}\n" for number in range(20_000)]
+
+
+def download(request, lines):
+    return streams.download(request, lines, content_type="text/plain", filename="a.txt")
+
+
+def parts_of(answer):
+    """The chunks, in whatever way they are sent."""
+
+    async def awaited():
+        return [part async for part in answer.streaming_content]
+
+    return async_to_sync(awaited)() if answer.is_async else list(answer.streaming_content)
+
+
+@pytest.fixture(params=[RequestFactory, AsyncRequestFactory], ids=["wsgi", "asgi"])
+def factory(request):
+    return request.param()
+
+
+class TestDownload:
+    def test_is_a_file_of_these_lines(self, factory):
+        answer = download(factory.get("/"), LINES)
+
+        assert b"".join(parts_of(answer)).decode() == "".join(LINES)
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer["Content-Disposition"] == 'attachment; filename="a.txt"'
+
+    def test_is_sent_in_few_parts(self, factory):
+        parts = parts_of(download(factory.get("/"), LINES))
+
+        assert {len(part) // streams.CHUNK for part in parts[:-1]} == {1}
+
+    def test_makes_lines_when_they_are_sent(self, factory):
+        made = []
+        lines = (made.append(line) or line for line in LINES)
+
+        answer = download(factory.get("/"), lines)
+
+        assert made == []
+        parts_of(answer)
+        assert made == LINES
+
+    def test_is_asynchronous_where_the_server_is(self):
+        assert download(AsyncRequestFactory().get("/"), LINES).is_async
+        assert not download(RequestFactory().get("/"), LINES).is_async
+
+    def test_has_no_lines_for_head(self, factory):
+        def lines():
+            pytest.fail("a line was made")
+            yield ""
+
+        assert parts_of(download(factory.head("/"), lines())) == []
+
+    def test_tells_times_in_the_zone_of_the_request(self, factory):
+        def lines():
+            for _ in range(3):
+                yield timezone.get_current_timezone_name().ljust(streams.CHUNK)
+
+        with timezone.override(ZoneInfo("Asia/Tokyo")):
+            answer = download(factory.get("/"), lines())
+        with timezone.override(ZoneInfo("Europe/Paris")):
+            parts = parts_of(answer)
+            after = timezone.get_current_timezone_name()
+
+        assert {part.strip() for part in parts} == {b"Asia/Tokyo"}
+        assert after == "Europe/Paris"
