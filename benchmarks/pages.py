@@ -121,11 +121,13 @@ def export(client):
 
 
 def table(client, addresses, *, plans=False):
-    """Print what each of these addresses costs."""
+    """Print what each of these addresses costs; the milliseconds of SQL by name."""
+    costs = {}
     print("| page | statements | SQL, ms | whole page, ms | whole tables read |")
     print("|---|---|---|---|---|")
     for name, url in addresses.items():
         count, sql, whole, sent = measure(client, url)
+        costs[name] = sql
         found = [plan_of(*each) for each in sent if each[0].startswith("SELECT")]
         scans = {t for plan in found for line in plan for t in LARGE if f"Seq Scan on {t} " in line}
         print(
@@ -135,6 +137,7 @@ def table(client, addresses, *, plans=False):
         if plans:
             for plan in found:
                 print("\n".join(plan), end="\n\n")
+    return costs
 
 
 def main() -> None:

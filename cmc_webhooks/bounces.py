@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["of_classes"]
 
 
-def of_classes(rows: QuerySet[Any], kinds: Iterable[str]) -> QuerySet[Any]:
-    """Those of one of these classes; of mails, by the winning bounce. `unknown` is every other code."""
+def of_classes(rows: QuerySet[Any], kinds: Iterable[str], *, by_status: bool = True) -> QuerySet[Any]:
+    """Those of one of these classes; of mails, by the winning bounce. `unknown` is every other code.
+
+    Mails are found by the index of their status, unless a range of another time than that of receipt finds
+    them: planners take status and code for independent, and would prefer it to the index of that time.
+    """
     kinds = set(kinds)
     if issubclass(rows.model, Mail):
-        rows = rows.filter(status=BOUNCED)  # found by its index
+        if by_status:
+            rows = rows.filter(status=BOUNCED)
         if BounceClass.UNKNOWN in kinds:  # and not a delivery with that very word
             rows = rows.filter(bounce_event_id__isnull=False)
     return rows.filter(reduce(or_, map(_of_class, kinds)))

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
 
-__all__ = ["Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
+__all__ = ["OF_DOMAINS", "Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
 
+OF_DOMAINS = ("day", "server_composition", "domain")
+"""What the mails to a domain can be told apart by."""
+_OUTCOMES = ("mails", "succeeded", "failed", "bounced")
 LARGEST = 30
 """Domains whose latencies are looked at: those with most mails."""
 
@@ -77,16 +80,21 @@ def by(using: str, chosen: Range, columns: Sequence[str]) -> list[dict[str, Any]
     return [dict(group) for group in groups.order_by(*columns) if group["mails"]]
 
 
-def by_domain(using: str, chosen: Range) -> list[dict[str, Any]]:
+def by_domain(using: str, chosen: Range, columns: Sequence[str] = ("domain",)) -> list[dict[str, Any]]:
     """The mails of some days by recipient domain, most mails first; one statement.
 
-    Of each day and composition the 200 domains with most mails are told apart; "" is all others.
+    With further columns of `OF_DOMAINS`, sorted by these first. Of each day and composition the 200 domains
+    with most mails are told apart; "" is all others.
     """
-    columns = ("mails", "succeeded", "failed", "bounced")
-    rows = _within(using, DomainCount, chosen).order_by().values("domain")
-    sums = rows.annotate(**{f"all_{column}": Sum(column) for column in columns})
-    told = [{"domain": row["domain"], **{column: row[f"all_{column}"] for column in columns}} for row in sums]
-    return sorted((row for row in told if row["mails"]), key=lambda row: (-row["mails"], row["domain"]))
+    rows = _within(using, DomainCount, chosen).order_by().values(*columns)
+    sums = rows.annotate(**{f"all_{outcome}": Sum(outcome) for outcome in _OUTCOMES})
+    told = [
+        {**{column: row[column] for column in columns}, **{each: row[f"all_{each}"] for each in _OUTCOMES}}
+        for row in sums
+    ]
+    others = [column for column in columns if column != "domain"]
+    told.sort(key=lambda row: (*(row[column] for column in others), -row["mails"], row["domain"]))
+    return [row for row in told if row["mails"]]
 
 
 def overview(using: str, chosen: Range) -> Overview:
@@ -122,8 +130,7 @@ def _as_of(
 
 
 def _domains(rows: QuerySet[Any]) -> list[Domain]:
-    columns = ("mails", "succeeded", "failed", "bounced")
-    sums = rows.values_list("domain").annotate(*(Sum(column) for column in columns))
+    sums = rows.values_list("domain").annotate(*(Sum(outcome) for outcome in _OUTCOMES))
     told = sorted((Domain(*each) for each in sums), key=lambda each: (-each.mails, each.domain))
     largest = [each.domain for each in told[:LARGEST]]
     classes = _classes(rows.filter(domain__in=largest).values_list("domain", "latencies"))

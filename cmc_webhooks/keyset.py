@@ -100,7 +100,7 @@ def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:
 
 
 def _cursor(way: str, fields: Sequence[Any], row: Model) -> str:
-    text = ",".join([way, *(field.value_to_string(row) for field in fields)])
+    text = ",".join([way, *(f"{field.name}={field.value_to_string(row)}" for field in fields)])
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
@@ -119,6 +119,9 @@ def _read_cursor(cursor: str, fields: Sequence[Any]) -> tuple[str, list[Any]]:
 
 
 def _value(field: Any, text: str) -> Any:
+    name, _, text = text.partition("=")
+    if name != field.name:  # the cursor of another order
+        raise ValueError(text)
     value = field.to_python(text)
     if isinstance(value, datetime) and (
         timezone.is_aware(value) != settings.USE_TZ or value.year not in YEARS

@@ -89,7 +89,7 @@ class TestNames:
         ]
 
         assert [index.name for index in indexes if not index.name.startswith("cmc_")] == []
-        assert len(indexes) == 15
+        assert len(indexes) == 21
 
     def test_of_tables_begin_with_the_app(self):
         tables = [model._meta.db_table for model in apps.get_app_config("cmc_webhooks").get_models()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.admin import SimpleListFilter
@@ -10,7 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import bounces, event_types, keyset, rows, statistics, wire
+from cmc_webhooks import bounces, event_types, keyset, statistics, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
 from cmc_webhooks.models import Notification, PendingSignal
 from cmc_webhooks.querysets import exactly
@@ -18,7 +18,6 @@ from cmc_webhooks.status import BounceClass, DeliveryStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from uuid import UUID
 
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
@@ -72,6 +71,12 @@ class DeliveryStatusFilter(WordFilter):
     title = _("status")
     parameter_name = column = "status"
     words = {status: STATUS_WORDS[status] for status in DeliveryStatus.values}
+
+    def narrow(self, queryset: Any, value: str) -> QuerySet[Any]:
+        found: QuerySet[Any] = (
+            queryset.with_status(value) if value in self.words else super().narrow(queryset, value)
+        )
+        return found
 
 
 class EventTypeFilter(WordFilter):
@@ -248,9 +253,9 @@ class OccurredFilter(PeriodFilter):
 class ReceivedFilter(PeriodFilter):
     """For notifications, whose keys begin with the time of receipt."""
 
-    def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
-        queryset = queryset.filter(pk__gte=_key_of(begin)) if begin else queryset
-        return queryset.filter(pk__lt=_key_of(end)) if end else queryset
+    def between(self, queryset: Any, begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        received: QuerySet[Any] = queryset.received_between(begin, end)
+        return received
 
 
 class ResolvedFilter(ChoiceFilter):
@@ -281,7 +286,3 @@ def _day(text: str) -> date | None:
     except ValueError:
         return None
     return day if day.year in keyset.YEARS else None
-
-
-def _key_of(moment: datetime) -> UUID:
-    return wire.key_at(rows.aware(moment).astimezone(UTC))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import django_filters.rest_framework as filters
 
 from cmc_webhooks.api import parameters, refusals
+from cmc_webhooks.api.descriptions import PARAMETERS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,142 +47,136 @@ def _for_address(queryset: MailQuerySet | MailEventQuerySet, name: str, value: s
     return queryset.for_address(value)
 
 
-class ReceivedFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
+def _between(queryset: Any, column: str, after: datetime | None, before: datetime | None) -> Any:
+    if after is not None:
+        queryset = queryset.filter(**{f"{column}__gte": after})
+    return queryset if before is None else queryset.filter(**{f"{column}__lt": before})
+
+
+class DescribedFilter(filters.FilterSet):  # type: ignore[misc] # untyped base
+    """Filters with their names as labels, and with what they mean."""
+
+    @classmethod
+    def get_filters(cls) -> Any:
+        found = super().get_filters()
+        for name, each in found.items():
+            each.label, each.extra["help_text"] = name, PARAMETERS[name][0]
+        return found
+
+
+class ReceivedFilter(DescribedFilter):
     """By the time of receipt."""
 
-    received_after = parameters.BoundFilter(
-        end=False, label="received_after", help_text="A day, or a time in ISO 8601; included."
-    )
-    received_before = parameters.BoundFilter(
-        end=True,
-        label="received_before",
-        help_text="A day, which is included, or a time in ISO 8601, which is not.",
-    )
-    received = "received_at"
-    """The column of that time."""
+    received_after = parameters.BoundFilter(end=False)
+    received_before = parameters.BoundFilter(end=True)
 
     def filter_queryset(self, queryset: Any) -> Any:
         found = super().filter_queryset(queryset)
-        after, before = (self.form.cleaned_data[f"received_{end}"] for end in ("after", "before"))
-        if after is not None:
-            found = found.filter(**{f"{self.received}__gte": after})
-        return found if before is None else found.filter(**{f"{self.received}__lt": before})
+        values = self.form.cleaned_data
+        return self.received_between(found, values["received_after"], values["received_before"])
+
+    def received_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+        """Those that were received from `after` on and before `before`."""
+        return _between(queryset, "received_at", after, before)
 
 
 class OccurredFilter(ReceivedFilter):
     """By CMC's clock as well."""
 
-    occurred_after = parameters.BoundFilter(
-        end=False, label="occurred_after", help_text="A day, or a time in ISO 8601; included."
-    )
-    occurred_before = parameters.BoundFilter(
-        end=True,
-        label="occurred_before",
-        help_text="A day, which is included, or a time in ISO 8601, which is not.",
-    )
+    occurred_after = parameters.BoundFilter(end=False)
+    occurred_before = parameters.BoundFilter(end=True)
 
     def filter_queryset(self, queryset: Any) -> Any:
         found = super().filter_queryset(queryset)
         values = self.form.cleaned_data
-        return self.between(found, values["occurred_after"], values["occurred_before"])
+        return self.occurred_between(found, values["occurred_after"], values["occurred_before"])
 
-    def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+    def occurred_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         """Those that happened from `after` on and before `before`."""
-        raise NotImplementedError
+        return queryset.occurred_between(after, before)
 
 
 class HistoryFilter(OccurredFilter):
     """What the lists of mails and of their events have in common."""
 
-    message_id = parameters.TextFilter(
-        method=_for_message, label="message_id", help_text="With or without angle brackets."
-    )
-    recipient = parameters.TextFilter(
-        method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
-    )
+    message_id = parameters.TextFilter(method=_for_message)
+    recipient = parameters.TextFilter(method=_for_address)
 
 
 class MailFilter(HistoryFilter):
     """Mails. A mail's time is that of its first event, so each belongs to one day."""
 
-    sender = parameters.SenderFilter("header_from", label="sender")
-    api_data = parameters.ApiDataFilter("api_data", label="api_data")
-    server_composition = parameters.TextFilter("server_composition", label="server_composition")
-    server_composition__in = parameters.TextsFilter("server_composition", label="server_composition__in")
-    domain = parameters.DomainFilter("domain", label="domain")
-    status = parameters.TextFilter("status", label="status")
-    status__in = parameters.TextsFilter("status", label="status__in")
-    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = parameters.BounceClassFilter(label="bounce_class")
-    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
-    received = "created_at"
+    sender = parameters.SenderFilter("header_from")
+    api_data = parameters.ApiDataFilter("api_data")
+    server_composition = parameters.TextFilter("server_composition")
+    server_composition__in = parameters.TextsFilter("server_composition")
+    domain = parameters.DomainFilter("domain")
+    status = parameters.TextFilter("status")
+    status__in = parameters.TextsFilter("status")
+    bounce_code = parameters.TextFilter("bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code")
+    bounce_class = parameters.BounceClassFilter()
+    bounce_class__in = parameters.BounceClassesFilter()
 
-    def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
-        if after is not None:
-            queryset = queryset.filter(first_event_at__gte=after)
-        if before is not None:
-            queryset = queryset.filter(first_event_at__lt=before)
-        return queryset
+    def received_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+        return _between(queryset, "created_at", after, before)
+
+    def occurred_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+        return _between(queryset, "first_event_at", after, before)
 
 
 class MailEventFilter(HistoryFilter):
     """What deliveries and bounces have in common."""
 
-    sender = parameters.SenderFilter("mail__header_from", label="sender")
-    api_data = parameters.ApiDataFilter("mail__api_data", label="api_data")
-    server_composition = parameters.TextFilter("mail__server_composition", label="server_composition")
-    server_composition__in = parameters.TextsFilter(
-        "mail__server_composition", label="server_composition__in"
-    )
-    domain = parameters.DomainFilter("mail__domain", label="domain")
-
-    def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
-        return queryset.occurred_between(after, before)
+    sender = parameters.SenderFilter("mail__header_from")
+    api_data = parameters.ApiDataFilter("mail__api_data")
+    server_composition = parameters.TextFilter("mail__server_composition")
+    server_composition__in = parameters.TextsFilter("mail__server_composition")
+    domain = parameters.DomainFilter("mail__domain")
 
 
 class DeliveryEventFilter(MailEventFilter):
     """Deliveries, by their own status."""
 
-    status = parameters.TextFilter("status", label="status")
-    status__in = parameters.TextsFilter("status", label="status__in")
+    status = parameters.DeliveryStatusFilter()
+    status__in = parameters.DeliveryStatusesFilter()
 
 
 class BounceEventFilter(MailEventFilter):
     """Bounces, by their own code."""
 
-    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = parameters.BounceClassFilter(label="bounce_class")
-    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
+    bounce_code = parameters.TextFilter("bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code")
+    bounce_class = parameters.BounceClassFilter()
+    bounce_class__in = parameters.BounceClassesFilter()
 
 
 class BlockEventFilter(OccurredFilter):
     """Blocks, by address and code."""
 
-    recipient = parameters.TextFilter(
-        method=_for_address, label="recipient", help_text="An address in any spelling, or Name <address>."
-    )
-    bounce_code = parameters.TextFilter("bounce_code", label="bounce_code")
-    bounce_code__in = parameters.TextsFilter("bounce_code", label="bounce_code__in")
-    bounce_class = parameters.BounceClassFilter(label="bounce_class")
-    bounce_class__in = parameters.BounceClassesFilter(label="bounce_class__in")
-
-    def between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
-        return queryset.occurred_between(after, before)
+    recipient = parameters.TextFilter(method=_for_address)
+    bounce_code = parameters.TextFilter("bounce_code")
+    bounce_code__in = parameters.TextsFilter("bounce_code")
+    bounce_class = parameters.BounceClassFilter()
+    bounce_class__in = parameters.BounceClassesFilter()
 
 
 class NotificationFilter(ReceivedFilter):
     """Notifications."""
 
-    source = parameters.SourceFilter("source", label="source")
-    event_type = parameters.TextFilter("event_type", label="event_type")
-    server_composition = parameters.TextFilter("server_composition", label="server_composition")
+    source = parameters.SourceFilter("source")
+    event_type = parameters.TextFilter("event_type")
+    server_composition = parameters.TextFilter("server_composition")
+    server_composition__in = parameters.TextsFilter("server_composition")
+
+    def received_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
+        return queryset.received_between(after, before)
 
 
 class RejectedEventFilter(ReceivedFilter):
     """Rejected events; `resolved` are those that were read again since."""
 
-    event_type = parameters.TextFilter("event_type", label="event_type")
-    server_composition = parameters.TextFilter("server_composition", label="server_composition")
-    resolved = parameters.ResolvedFilter(label="resolved")
+    event_type = parameters.TextFilter("event_type")
+    server_composition = parameters.TextFilter("server_composition")
+    server_composition__in = parameters.TextsFilter("server_composition")
+    resolved = parameters.ResolvedFilter()

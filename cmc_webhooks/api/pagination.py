@@ -5,7 +5,7 @@ DRF's own cursor keeps one field and counts the rows that share its value: a bat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rest_framework import exceptions, pagination
 from rest_framework.utils.urls import replace_query_param
@@ -13,7 +13,7 @@ from rest_framework.utils.urls import replace_query_param
 from cmc_webhooks import keyset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rest_framework.request import Request
 
@@ -26,24 +26,32 @@ __all__ = [
 ]
 
 
+class Order(NamedTuple):
+    """What rows are ordered by."""
+
+    keys: tuple[str, ...]
+    """Columns with an index, ending in the primary key."""
+    time: str
+    """What the bounds of that time are called, before their `_after` and `_before`."""
+
+
 LONGEST_NUMBER = 9
 _TAKE_IT = "Take it from `next` or `previous` of a page as it is."
 
 
 class KeysetPagination(pagination.CursorPagination):
-    """Newest first, or oldest first with `ordering`; every page costs the same, and nothing is counted.
+    """Newest first, or oldest first; every page costs the same, and nothing is counted.
 
-    Rows that arrive meanwhile neither repeat nor hide another row.
+    Rows that arrive meanwhile neither repeat nor hide another row. Without `ordering` rows are in the order
+    of the time that they are filtered by, so that a range of time is a range of an index.
     """
 
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
     ordering_query_param = "ordering"
-    ordering_word: ClassVar[str]
-    """What clients order by."""
-    keys: ClassVar[tuple[str, ...]]
-    """The columns that this means, with an index, ending in the primary key."""
+    orders: ClassVar[Mapping[str, Order]]
+    """By the word that clients say; the first one by default."""
 
     @property
     def query_params(self) -> set[str]:
@@ -52,9 +60,9 @@ class KeysetPagination(pagination.CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         cursor = request.query_params.get(self.cursor_query_param, "")
-        size, descending = self.get_page_size(request), self._descending(request)
+        size, (keys, descending) = self.get_page_size(request), self._ordering(request)
         try:
-            page = keyset.read(queryset, self.keys, size=size, descending=descending, cursor=cursor)
+            page = keyset.read(queryset, keys, size=size, descending=descending, cursor=cursor)
         except keyset.BadCursor:
             raise _refusal(self.cursor_query_param, _TAKE_IT) from None
         self._next, self._previous = self._link(request, page.next), self._link(request, page.previous)
@@ -64,11 +72,24 @@ class KeysetPagination(pagination.CursorPagination):
     def walk(self, queryset: Any, request: Request) -> Iterator[list[Any]]:
         """All rows from the page that is asked for, a thousand at a time."""
         cursor = request.query_params.get(self.cursor_query_param, "")
-        descending = self._descending(request)
+        keys, descending = self._ordering(request)
         try:
-            return keyset.walk(queryset, self.keys, size=1000, descending=descending, cursor=cursor)
+            return keyset.walk(queryset, keys, size=1000, descending=descending, cursor=cursor)
         except keyset.BadCursor:
             raise _refusal(self.cursor_query_param, _TAKE_IT) from None
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        words = [f"{sign}{word}" for word in self.orders for sign in ("-", "")]
+        schemas = {
+            self.cursor_query_param: {"type": "string"},
+            self.page_size_query_param: size,
+            self.ordering_query_param: {"type": "string", "enum": words},
+        }
+        return [
+            {"name": name, "required": False, "in": "query", "schema": schema}
+            for name, schema in schemas.items()
+        ]
 
     def get_next_link(self) -> str | None:
         return self._next
@@ -85,12 +106,19 @@ class KeysetPagination(pagination.CursorPagination):
             raise _refusal(self.page_size_query_param, f"A number from 1 to {self.max_page_size} is allowed.")
         return size
 
-    def _descending(self, request: Request) -> bool:
-        up, down = self.ordering_word, f"-{self.ordering_word}"
-        text = request.query_params.get(self.ordering_query_param) or down
-        if text not in (up, down):
-            raise _refusal(self.ordering_query_param, f"{up} and {down} are allowed.")
-        return text == down
+    def _ordering(self, request: Request) -> tuple[tuple[str, ...], bool]:
+        """The columns to order by, and whether the greatest come first."""
+        text = request.query_params.get(self.ordering_query_param) or f"-{self._default(request)}"
+        word = text.removeprefix("-")
+        if word not in self.orders:
+            allowed = ", ".join(f"{word}, -{word}" for word in self.orders)
+            raise _refusal(self.ordering_query_param, f"Allowed are: {allowed}.")
+        return self.orders[word].keys, text != word
+
+    def _default(self, request: Request) -> str:
+        asked = {name.partition("_")[0] for name, value in request.query_params.items() if value}
+        first = next(iter(self.orders))
+        return next((word for word, order in self.orders.items() if order.time in asked), first)
 
     def _link(self, request: Request, cursor: str | None) -> str | None:
         if cursor is None:
@@ -100,31 +128,39 @@ class KeysetPagination(pagination.CursorPagination):
 
 
 class MailPagination(KeysetPagination):
-    """By the receipt of a mail's first event, which never changes."""
+    """By the receipt of a mail's first event, which never changes; or by the time of that event.
 
-    ordering_word = "created_at"
-    keys = ("created_at", "id")
+    That one is earlier once an earlier event arrives: a mail may then be met twice, or not at all.
+    """
+
+    orders = {
+        "created_at": Order(("created_at", "id"), "received"),
+        "first_event_at": Order(("first_event_at", "id"), "occurred"),
+    }
 
 
 class EventPagination(KeysetPagination):
-    """By CMC's clock, which event keys begin with; events without a usable time come before all others."""
+    """By CMC's clock, which event keys begin with; or by receipt.
 
-    ordering_word = "occurred_at"
-    keys = ("id",)
+    By CMC's clock, events without a usable time come before all others.
+    """
+
+    orders = {
+        "occurred_at": Order(("id",), "occurred"),
+        "received_at": Order(("received_at", "id"), "received"),
+    }
 
 
 class NotificationPagination(KeysetPagination):
     """By the time of receipt, which their keys begin with."""
 
-    ordering_word = "received_at"
-    keys = ("id",)
+    orders = {"received_at": Order(("id",), "received")}
 
 
 class RejectedEventPagination(KeysetPagination):
-    """By the time of receipt; there are 10,000 open ones at most."""
+    """By the time of receipt."""
 
-    ordering_word = "received_at"
-    keys = ("received_at", "id")
+    orders = {"received_at": Order(("received_at", "id"), "received")}
 
 
 def _refusal(name: str, allowed: str) -> exceptions.ValidationError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import django_filters.rest_framework as filters
 from django.core.validators import RegexValidator
 from django.db.models import Q
+from drf_spectacular.utils import extend_schema_field
 
 from cmc_webhooks import bounces, wire
 from cmc_webhooks.api import moments
@@ -26,6 +27,8 @@ __all__ = [
     "BounceClassFilter",
     "BounceClassesFilter",
     "BoundFilter",
+    "DeliveryStatusFilter",
+    "DeliveryStatusesFilter",
     "DomainFilter",
     "ResolvedFilter",
     "SenderFilter",
@@ -59,6 +62,20 @@ class TextsFilter(TextFilter):
         return reduce(or_, found)
 
 
+class DeliveryStatusFilter(TextFilter):
+    """A status of deliveries."""
+
+    def filter(self, queryset: Any, value: str) -> Any:
+        return queryset.with_status(value) if value else queryset
+
+
+class DeliveryStatusesFilter(TextFilter):
+    """One of several, with commas between them."""
+
+    def filter(self, queryset: Any, value: str) -> Any:
+        return queryset.with_status(*value.split(",")) if value else queryset
+
+
 class DomainFilter(TextFilter):
     """A recipient domain, in any letter case."""
 
@@ -81,11 +98,13 @@ class SenderFilter(TextFilter):
         if not value:
             return queryset
         address = wire.normalise_address(value)
+        usual = Q(**{self.field_name: address})  # which planners know the frequency of
         bare = Q(**{f"{self.field_name}__iexact": address})
         named = Q(**{f"{self.field_name}__iendswith": f"<{address}>"})
-        return queryset.filter(bare | named)
+        return queryset.filter(usual | bare | named)
 
 
+@extend_schema_field({"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]})
 class BoundFilter(filters.Filter):  # type: ignore[misc] # untyped base
     """One end of a range of time; `HistoryFilter.filter_queryset` filters by both at once."""
 
@@ -112,13 +131,19 @@ class SourceFilter(WordFilter):
     choices = Notification.Sources.choices
 
 
+def _of_classes(parameter: filters.Filter, queryset: QuerySet[Any], kinds: list[str]) -> QuerySet[Any]:
+    values = parameter.parent.form.cleaned_data
+    by_time = values["occurred_after"] or values["occurred_before"]
+    return bounces.of_classes(queryset, kinds, by_status=not by_time)
+
+
 class BounceClassFilter(WordFilter):
     """One of our classes of bounce codes; of mails, those whose winning bounce is of the class."""
 
     choices = BounceClass.choices
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return bounces.of_classes(queryset, [value]) if value else queryset
+        return _of_classes(self, queryset, [value]) if value else queryset
 
 
 class BounceClassesFilter(TextFilter):
@@ -130,7 +155,7 @@ class BounceClassesFilter(TextFilter):
         super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return bounces.of_classes(queryset, value.split(",")) if value else queryset
+        return _of_classes(self, queryset, value.split(",")) if value else queryset
 
 
 class ResolvedFilter(WordFilter):

@@ -1,95 +1,47 @@
-"""What OpenAPI says of the API: each field with what it means, its unit or zone, and an example."""
+"""What OpenAPI says of the API: parameters, answers and refusals, each field with meaning and example."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
+
+from cmc_webhooks.api.descriptions import FIELDS, PARAMETERS, REFUSALS, WORDS
+from cmc_webhooks.status import BounceClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Described", "HistorySchema", "StatisticsSchema"]
 
-FIELDS: Mapping[str, tuple[str, Any]] = {
-    "id": ("The key of the row, a UUID of version 8 (RFC 9562).", "0185e93d-4990-8006-b576-638a9971be14"),
-    "mail": ("The key of the event's mail.", "2b1c2d9e-57a4-8c1f-b0a1-5d2f5a0c9e77"),
-    "message_id": ("The Message-ID header as first sent, with its angle brackets.", "<1f2e@shop.example.jp>"),
-    "recipient": ("The envelope recipient (RCPT TO) as first sent.", "Hanako@example.jp"),
-    "address": ("The bare address in lower case.", "hanako@example.jp"),
-    "header_from": ("The From header, not the envelope sender.", "info@shop.example.jp"),
-    "return_path": ("The envelope sender (MAIL FROM), where bounces go.", "bounce@shop.example.jp"),
-    "subject": ("The decoded subject; empty where the project does not store subjects.", "ご予約の確認"),
-    "api_data": ("The sending project's own reference, from its X-Api-Data header.", "order-20314"),
-    "server_composition": ("The server composition at CMC that sent the mail.", "pro"),
-    "status": (
-        "queued, deferred, succeeded (handed over, no proof of reading), failed, bounced, or any other word.",
-        "bounced",
-    ),
-    "previous_status": ("The status before the last change; empty for a new mail.", "failed"),
-    "delivery_status": (
-        "What the deliveries alone say; beside bounced it tells refused from returned.",
-        "failed",
-    ),
-    "bounce_code": ("CMC's number of the cause as text; empty without a bounce.", "2"),
-    "bounce_class": ("hard, soft, policy, message, suppressed or unknown; empty without a bounce.", "hard"),
-    "status_at": (
-        "When the event that decided the status happened, by CMC's clock.",
-        "2023-01-25T14:06:07+09:00",
-    ),
-    "reason": ("The remote server's answer, unparsed.", "550 5.1.1 user unknown"),
-    "version": ("The number of changes of the status so far: the greater one is the later.", 2),
-    "created_at": ("When the mail's first event was received.", "2023-01-25T14:03:07.123456+09:00"),
-    "first_event_at": ("The earliest time of its events, by CMC's clock.", "2023-01-25T14:03:06+09:00"),
-    "last_event_at": ("The latest time of its events, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
-    "occurred_at": (
-        "When it happened, by CMC's clock; the time of receipt if none was sent.",
-        "2023-01-25T14:06:07+09:00",
-    ),
-    "received_at": ("When it was received.", "2023-01-25T14:06:08.654321+09:00"),
-    "source_ip": ("The address that handed the mail to CMC.", "192.0.2.10"),
-    "sender_ip": ("The address that CMC sent the mail from.", "198.51.100.7"),
-    "extra": (
-        "By CMC's names: what has no field, differs from the mail's, or was cut; any JSON.",
-        {"campaign": "7"},
-    ),
-    "kind": ("delivery or bounce.", "bounce"),
-    "timeline": ("All events of the mail, oldest first by CMC's clock, the latest 500 of each kind.", None),
-    "may_send": ("Whether one may send to the address, as far as its mails and CMC's own list tell.", False),
-    "forbidden_by": (
-        "What forbids it: the bounce class hard, soft or suppressed, or by_hand; empty where one may send.",
-        "hard",
-    ),
-    "forbidden_since": ("When that bounce happened, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
-    "bounces": ("How many of the latest 1,000 mails to it bounced, by class.", None),
-    "latest": ("The latest 20 mails to it, the one received last first.", None),
-    "occurrences": ("How often CMC says it occurred, as sent.", "1"),
-    "raw": ("What was sent, without secrets.", None),
-    "source": (
-        "webhook (posted by CMC), rest (fetched by cmc_backfill) or retry (rejected events, read again).",
-        "webhook",
-    ),
-    "event_type": ("CMC's word for the kind of the events.", "deliveries"),
-    "new": ("Events that were new, a number.", 98),
-    "repeated": ("Events that were known already, a number.", 2),
-    "rejected": ("Events that could not be stored, a number.", 0),
-    "position": ("The place of the event in its list, from 0.", 3),
-    "error": ("What was wrong, and where.", "event.deliveries[3]: to is not text"),
-    "resolved_at": ("When it was read and stored after all; null while it is open.", None),
-    "mails": ("How many mails, a number.", 1205),
-    "succeeded": ("How many of them were handed over, a number.", 1180),
-    "failed": ("How many of them were refused without a bounce, a number.", 5),
-    "bounced": ("How many of them bounced, a number.", 20),
-    "day": ("The day of the mails' first receipt, in the project's zone.", "2023-01-25"),
-    "domain": ("The recipients' domain; empty for all that are not among the largest.", "example.jp"),
+_REFUSAL = {
+    "type": "object",
+    "description": "What was wrong: a text as `detail`, or texts by the name of the parameter.",
+    "additionalProperties": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+    },
+    "examples": [{"page_size": ["A number from 1 to 200 is allowed."]}],
 }
-"""By name: what a field means, and an example."""
+_STREAMS = {
+    "text/csv": "All rows from there on, under a line of names (RFC 4180).",
+    "application/x-ndjson": "All rows from there on, a JSON object a line.",
+}
 
 
 class Described:
-    """Gives each field of a serializer its description."""
+    """Gives each field of a serializer its description, and its component a name that is no project's."""
+
+    may_be_empty: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold one of `WORDS`, or nothing."""
+    examples: ClassVar[Mapping[str, Any]] = {}
+    """Those that are others than in `FIELDS`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        extend_schema_serializer(component_name=f"Cmc{cls.__name__.removesuffix('Serializer')}")(cls)
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()  # type: ignore[misc] # a serializer's
@@ -100,28 +52,72 @@ class Described:
 
 
 class HistorySchema(AutoSchema):
-    """Examples beside the descriptions, whatever schema class the project has by default."""
+    """The same descriptions, whatever schema class the project has by default."""
+
+    view: Any
 
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         mapped: Any = super()._map_serializer  # type: ignore[no-untyped-call,unused-ignore]
         schema = mapped(serializer, direction, bypass_extensions)
         if always := getattr(serializer, "always", None):
             schema["required"] = sorted(always)
+        empty, examples = getattr(serializer, "may_be_empty", ()), getattr(serializer, "examples", {})
         for name, field in schema.get("properties", {}).items():
-            example = FIELDS.get(name, ("", None))[1]
-            if example is not None and "$ref" not in field and "allOf" not in field:
+            if name in WORDS:
+                self._name_words(name, field, or_empty=name in empty)
+            if field.get("format") == "date-time":
+                field["description"] += " With its offset from UTC."
+            example = examples.get(name, FIELDS.get(name, ("", None))[1])
+            if example is not None:
                 field["examples"] = [example]
         return schema
+
+    def _name_words(self, name: str, field: dict[str, Any], *, or_empty: bool) -> None:
+        """Let a field refer to the component of its words."""
+        component, meaning, words = WORDS[name]
+        ref = self._component(component, {"type": "string", "enum": list(words), "description": meaning})
+        for key in ("type", "enum", "allOf", "$ref"):
+            field.pop(key, None)
+        if or_empty:
+            field["anyOf"] = [ref, {"type": "string", "maxLength": 0}]
+        else:
+            field["allOf"] = [ref]
+
+    def _component(self, name: str, schema: dict[str, Any]) -> dict[str, str]:
+        made: Any = ResolvedComponent
+        component = made(name=name, type=made.SCHEMA, schema=schema, object=name)
+        self.registry.register_on_missing(component)
+        ref: dict[str, str] = component.ref
+        return ref
 
     def _get_parameters(self) -> Any:
         parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore]
         for parameter in parameters:
-            values = parameter["schema"].get("enum")
-            if parameter["in"] == "query" and values and "" not in values:
-                parameter["schema"]["enum"] = [*values, ""]  # as if it was not given: forms send such fields
-            if parameter["name"] == "format":
-                parameter["description"] = "Instead of the Accept header; csv and jsonl are all rows at once."
+            if parameter["in"] != "path":
+                _describe(parameter)
         return parameters
+
+    def get_override_parameters(self) -> list[Any]:
+        header = OpenApiParameter("If-None-Match", location=OpenApiParameter.HEADER)
+        return [header] if self.view.detail else []
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        bodies = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call,unused-ignore]
+        ok, is_list = bodies["200"], self._is_list_view()
+        ok["description"] = "A page." if is_list else "What is asked."
+        for kind, meaning in _STREAMS.items():
+            if kind in ok["content"]:
+                ok["content"][kind] = {"schema": {"type": "string", "description": meaning}}
+        if self.view.detail:
+            tag = {
+                "schema": {"type": "string"},
+                "description": "Changes with what is told, and with its form.",
+            }
+            ok["headers"] = {"ETag": tag}
+            bodies["304"] = {"description": "The answer is the one of `If-None-Match`."}
+        content = {"application/json": {"schema": self._component("CmcRefusal", _REFUSAL)}}
+        refusals = {code: {"description": text, "content": content} for code, text in REFUSALS.items()}
+        return {**bodies, **refusals}
 
 
 class StatisticsSchema(HistorySchema):
@@ -129,15 +125,26 @@ class StatisticsSchema(HistorySchema):
 
     def get_override_parameters(self) -> list[Any]:
         return [
-            OpenApiParameter("from", OpenApiTypes.DATE, description="The first day, in the project's zone."),
-            OpenApiParameter("to", OpenApiTypes.DATE, description="The last day; today by default."),
-            OpenApiParameter("server_composition", description="The very text."),
-            OpenApiParameter(
-                "by",
-                description="day, status, bounce_class, server_composition, with commas between them; or"
-                " domain alone. By default: day,status.",
-            ),
+            OpenApiParameter("from", OpenApiTypes.DATE),
+            OpenApiParameter("to", OpenApiTypes.DATE),
+            OpenApiParameter("server_composition"),
+            OpenApiParameter("by", enum=[*self.view.query_class.GROUPS]),
         ]
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False
+
+
+def _describe(parameter: dict[str, Any]) -> None:
+    """What a parameter means, an example, and the form of its values."""
+    name, schema = parameter["name"], parameter["schema"]
+    meaning, example = PARAMETERS[name]
+    parameter["description"] = meaning
+    if example is not None:
+        parameter["example"] = example
+    if name.endswith("__in") or name == "by":
+        words = {"enum": BounceClass.values} if name == "bounce_class__in" else {}
+        items = {"type": "string", **words, **schema}
+        parameter.update(schema={"type": "array", "items": items}, style="form", explode=False)
+    elif schema.get("enum") and "" not in schema["enum"]:
+        schema["enum"] = [*schema["enum"], ""]  # as if it was not given: forms send such fields

@@ -39,6 +39,8 @@ __all__ = [
 class MailSerializer(Described, serializers.ModelSerializer[Mail]):
     """A mail and where it stands."""
 
+    may_be_empty = frozenset({"bounce_class"})
+
     class Meta:
         model = Mail
         fields = (
@@ -71,6 +73,8 @@ class TimelineEventSerializer(Described, serializers.Serializer[Any]):
 
     `status` is what this event alone says of its mail: a delivery's status, or `bounced`.
     """
+
+    may_be_empty = frozenset({"bounce_class"})
 
     kind = serializers.SerializerMethodField()
     id = serializers.UUIDField(read_only=True)
@@ -147,7 +151,7 @@ class BlockEventSerializer(Described, serializers.ModelSerializer[BlockEvent]):
 class NotificationSerializer(Described, serializers.ModelSerializer[Notification]):
     """Events that came together, as counts."""
 
-    # No enum: its name would clash with that of a project's own. DRF takes it out of the class.
+    # A plain text, whose words the schema names; DRF takes the field out of the class
     source = serializers.CharField(read_only=True)  # type: ignore[assignment]
 
     class Meta:
@@ -161,6 +165,8 @@ class NotificationSerializer(Described, serializers.ModelSerializer[Notification
 
 class RejectedEventSerializer(Described, serializers.ModelSerializer[RejectedEvent]):
     """An event that could not be stored: what was sent, and why not."""
+
+    examples = {"raw": '{"to": [], "status": "queued"}'}
 
     class Meta:
         model = RejectedEvent
@@ -181,10 +187,13 @@ class ClassCountSerializer(Described, serializers.Serializer[Any]):
 class AddressSerializer(Described, serializers.Serializer[suppression.Address]):
     """An address: whether one may send to it, its bounces by class, and the latest mails to it."""
 
+    may_be_empty = frozenset({"forbidden_by"})
+
     address = serializers.CharField(read_only=True)
     may_send = serializers.BooleanField(source="verdict.may_send", read_only=True)
     forbidden_by = serializers.CharField(source="verdict.reason", read_only=True)
     forbidden_since = serializers.DateTimeField(source="verdict.since", read_only=True, allow_null=True)
+    forbidden_until = serializers.DateTimeField(source="verdict.until", read_only=True, allow_null=True)
     bounces = serializers.SerializerMethodField()
     latest = MailSerializer(many=True, read_only=True)
 
@@ -197,6 +206,7 @@ class AddressSerializer(Described, serializers.Serializer[suppression.Address]):
 class StatisticsRowSerializer(Described, serializers.Serializer[Any]):
     """A sum: the columns that were asked for, and how many mails; of a domain also what became of them."""
 
+    may_be_empty = frozenset({"bounce_class"})
     always = ("mails",)
     """What no row lacks."""
 
@@ -211,17 +221,18 @@ class StatisticsRowSerializer(Described, serializers.Serializer[Any]):
     bounced = serializers.IntegerField(required=False, read_only=True)
 
 
-class StatisticsSerializer(serializers.Serializer[Any]):
-    """The sums of some days."""
-
-    results = StatisticsRowSerializer(many=True, read_only=True, help_text="The sums, in the order of `by`.")
+class _DaysSerializer(serializers.Serializer[Any]):
+    """The days that are counted; `from` is no name that Python has for a field."""
 
     def get_fields(self) -> dict[str, Any]:
-        days = {
-            name: serializers.DateField(read_only=True, help_text="A day, which is counted.")
-            for name in ("from", "to")
-        }
+        days = {name: serializers.DateField(read_only=True) for name in ("from", "to")}
         return {**days, **super().get_fields()}
+
+
+class StatisticsSerializer(Described, _DaysSerializer):
+    """The sums of some days."""
+
+    results = StatisticsRowSerializer(many=True, read_only=True)
 
 
 class StatisticsQuerySerializer(serializers.Serializer[Any]):
@@ -241,8 +252,10 @@ class StatisticsQuerySerializer(serializers.Serializer[Any]):
         groups = text.split(",")
         if not set(groups) <= set(self.GROUPS) or len(set(groups)) != len(groups):
             raise serializers.ValidationError(f"A list of these is allowed: {', '.join(self.GROUPS)}.")
-        if "domain" in groups and len(groups) > 1:
-            raise serializers.ValidationError("domain is allowed alone.")
+        if "domain" in groups and not set(groups) <= set(figures.OF_DOMAINS):
+            raise serializers.ValidationError(
+                f"With domain these are allowed: {', '.join(figures.OF_DOMAINS)}."
+            )
         return groups
 
     def validate(self, values: Any) -> Any:

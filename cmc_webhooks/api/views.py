@@ -10,10 +10,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from rest_framework import routers, viewsets
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
@@ -66,6 +67,7 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     schema = HistorySchema()
     permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
+    lookup_value_regex = "[^/]+"  # what is no key is not found here, and not by Django's page
 
     def get_permissions(self) -> list[Any]:
         """Those above, or what the project chose for this API; never its default for all of its views."""
@@ -99,6 +101,14 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
         text = json.dumps(told, cls=JSONEncoder, sort_keys=True)
         etag = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
         return get_conditional_response(request._request, etag=etag, response=_tagged(response, etag))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        # A refusal is JSON, whatever a list was asked for as; what is told of people is in no shared cache.
+        if isinstance(getattr(request, "accepted_renderer", None), renderers.StreamingRenderer):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        response = super().finalize_response(request, response, *args, **kwargs)
+        patch_cache_control(response, private=True, no_cache=True)
+        return response
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Query strings are UTF-8; Django reads them in whatever charset a GET's header names, even utf-7.
@@ -191,15 +201,17 @@ class StatisticsViewSet(HistoryViewSet):
     schema = StatisticsSchema()
     queryset = Mail.objects.all()  # whose view permission is asked
     serializer_class = serializers.StatisticsSerializer
+    query_class = serializers.StatisticsQuerySerializer
     filter_backends = []
     pagination_class = None
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The sums by what `by` names, in its order."""
-        query = serializers.StatisticsQuerySerializer(data=request.query_params.dict())
+        query = self.query_class(data=request.query_params.dict())
         refusals.refuse_unread(request, self, query.fields.keys())
         query.is_valid(raise_exception=True)
         chosen, by = query.chosen(), query.validated_data["by"]
         using = store.alias()
-        rows = figures.by_domain(using, chosen) if by == ["domain"] else figures.by(using, chosen, by)
+        count = figures.by_domain if "domain" in by else figures.by
+        rows = count(using, chosen, by)
         return Response({"from": chosen.first, "to": chosen.last, "results": rows})

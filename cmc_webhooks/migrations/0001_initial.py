@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'mail',
                 'verbose_name_plural': 'mails',
                 'permissions': [('redeliver_mail', 'Can send the signals of a mail again'), ('erase_mail', 'Can erase the personal data of a person'), ('export_csv', 'Can export what is filtered as CSV')],
-                'indexes': [models.Index(fields=['address', 'created_at'], name='cmc_mail_address'), models.Index(condition=models.Q(('bounce_event_id__isnull', False)), fields=['address', 'bounce_event_id'], name='cmc_mail_bounced'), models.Index(fields=['domain', 'created_at'], name='cmc_mail_domain'), models.Index(fields=['status', 'created_at'], name='cmc_mail_status'), models.Index(fields=['created_at', 'id'], name='cmc_mail_created'), models.Index(condition=models.Q(('api_data', ''), _negated=True), fields=['api_data'], name='cmc_mail_api_data')],
+                'indexes': [models.Index(fields=['address', 'created_at'], name='cmc_mail_address'), models.Index(condition=models.Q(('bounce_event_id__isnull', False)), fields=['address', 'bounce_event_id'], name='cmc_mail_bounced'), models.Index(fields=['domain', 'created_at'], name='cmc_mail_domain'), models.Index(fields=['status', 'created_at'], name='cmc_mail_status'), models.Index(fields=['created_at', 'id'], name='cmc_mail_created'), models.Index(fields=['first_event_at', 'id'], name='cmc_mail_first_event'), models.Index(condition=models.Q(('api_data', ''), _negated=True), fields=['api_data'], name='cmc_mail_api_data')],
             },
         ),
         migrations.CreateModel(
@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'rejected event',
                 'verbose_name_plural': 'rejected events',
                 'permissions': [('retry_rejectedevent', 'Can read a rejected event again')],
-                'indexes': [models.Index(fields=['resolved_at'], name='cmc_rejected_resolved')],
+                'indexes': [models.Index(fields=['resolved_at'], name='cmc_rejected_resolved'), models.Index(fields=['received_at', 'id'], name='cmc_rejected_received')],
             },
         ),
         migrations.CreateModel(
@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'delivery event',
                 'verbose_name_plural': 'delivery events',
-                'indexes': [models.Index(fields=['mail'], name='cmc_delivery_mail')],
+                'indexes': [models.Index(fields=['mail'], name='cmc_delivery_mail'), models.Index(fields=['received_at'], name='cmc_delivery_received'), models.Index(condition=models.Q(models.Q(('status', 'queued'), _negated=True), models.Q(('status', 'succeeded'), _negated=True)), fields=['status', 'id'], name='cmc_delivery_unusual')],
             },
         ),
         migrations.CreateModel(
@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'bounce event',
                 'verbose_name_plural': 'bounce events',
-                'indexes': [models.Index(fields=['mail'], name='cmc_bounce_mail')],
+                'indexes': [models.Index(fields=['mail'], name='cmc_bounce_mail'), models.Index(fields=['received_at'], name='cmc_bounce_received')],
             },
         ),
         migrations.CreateModel(
@@ -207,7 +207,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'block event',
                 'verbose_name_plural': 'block events',
-                'indexes': [models.Index(fields=['address', 'id'], name='cmc_block_address')],
+                'indexes': [models.Index(fields=['address', 'id'], name='cmc_block_address'), models.Index(fields=['received_at'], name='cmc_block_received')],
             },
         ),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -10,7 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from cmc_webhooks.models.intake import Notification
 from cmc_webhooks.models.mails import Mail
 from cmc_webhooks.models.words import shown
-from cmc_webhooks.querysets import ADDRESS_LENGTH, BlockEventQuerySet, MailEventQuerySet
+from cmc_webhooks.querysets import (
+    ADDRESS_LENGTH,
+    USUAL_STATUSES,
+    BlockEventQuerySet,
+    DeliveryEventQuerySet,
+    MailEventQuerySet,
+)
 from cmc_webhooks.status import BounceClass, State, bounce_class
 
 if TYPE_CHECKING:
@@ -54,8 +62,6 @@ class MailEvent(Event):
     reason = models.TextField(_("reason"))
     extra = models.JSONField(_("extra"), default=dict)
 
-    objects = MailEventQuerySet.as_manager()
-
     class Meta:
         abstract = True
 
@@ -83,10 +89,20 @@ class DeliveryEvent(MailEvent):
     source_ip = models.CharField(_("source IP"), max_length=64)
     sender_ip = models.CharField(_("sender IP"), max_length=64)
 
+    objects = DeliveryEventQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("delivery event")
         verbose_name_plural = _("delivery events")
-        indexes = [models.Index(fields=["mail"], name="cmc_delivery_mail")]
+        indexes = [
+            models.Index(fields=["mail"], name="cmc_delivery_mail"),
+            models.Index(fields=["received_at"], name="cmc_delivery_received"),
+            models.Index(
+                fields=["status", "id"],
+                name="cmc_delivery_unusual",
+                condition=reduce(and_, [~models.Q(status=word) for word in USUAL_STATUSES]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status}, {shown(self.occurred_at)}"
@@ -104,10 +120,15 @@ class BounceEvent(MailEvent):
     )
     bounce_code = models.CharField(_("bounce code"), max_length=32)
 
+    objects = MailEventQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("bounce event")
         verbose_name_plural = _("bounce events")
-        indexes = [models.Index(fields=["mail"], name="cmc_bounce_mail")]
+        indexes = [
+            models.Index(fields=["mail"], name="cmc_bounce_mail"),
+            models.Index(fields=["received_at"], name="cmc_bounce_received"),
+        ]
 
     def __str__(self) -> str:
         return f"bounce {self.bounce_code}, {shown(self.occurred_at)}"
@@ -134,7 +155,10 @@ class BlockEvent(Event):
     class Meta:
         verbose_name = _("block event")
         verbose_name_plural = _("block events")
-        indexes = [models.Index(fields=["address", "id"], name="cmc_block_address")]
+        indexes = [
+            models.Index(fields=["address", "id"], name="cmc_block_address"),
+            models.Index(fields=["received_at"], name="cmc_block_received"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.address}, {shown(self.occurred_at)}"

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks.models.words import shown
+from cmc_webhooks.querysets import NotificationQuerySet
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +36,8 @@ class Notification(models.Model):
     new = models.PositiveIntegerField(_("new"))
     repeated = models.PositiveIntegerField(_("repeated"))
     rejected = models.PositiveIntegerField(_("rejected"))
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("notification")
@@ -71,7 +74,10 @@ class RejectedEvent(models.Model):
         verbose_name = _("rejected event")
         verbose_name_plural = _("rejected events")
         permissions = [("retry_rejectedevent", _("Can read a rejected event again"))]
-        indexes = [models.Index(fields=["resolved_at"], name="cmc_rejected_resolved")]
+        indexes = [
+            models.Index(fields=["resolved_at"], name="cmc_rejected_resolved"),
+            models.Index(fields=["received_at", "id"], name="cmc_rejected_received"),
+        ]
 
     def __str__(self) -> str:
         return self.error

@@ -73,6 +73,7 @@ class Mail(models.Model):
             models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),
             models.Index(fields=["status", "created_at"], name="cmc_mail_status"),
             models.Index(fields=["created_at", "id"], name="cmc_mail_created"),
+            models.Index(fields=["first_event_at", "id"], name="cmc_mail_first_event"),
             models.Index(fields=["api_data"], name="cmc_mail_api_data", condition=~models.Q(api_data="")),
         ]
 

@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from cmc_webhooks import suppression
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -46,9 +47,19 @@ class TestAddresses:
             "may_send": True,
             "forbidden_by": "",
             "forbidden_since": None,
+            "forbidden_until": None,
             "bounces": [],
             "latest": [],
         }
+
+    def test_tell_until_when_one_may_not_send(self, api):
+        until = timezone.now().replace(microsecond=0) + timedelta(days=3)
+        suppression.block("user@example.jp", until=until)
+
+        answer = api.client.get(url("user@example.jp")).json()
+
+        assert (answer["may_send"], answer["forbidden_by"]) == (False, "by_hand")
+        assert answer["forbidden_until"] == until.isoformat().replace("+00:00", "Z")
 
     def test_are_none_without_letters(self, api):
         assert api.client.get("/api/addresses/%20/").status_code == 404

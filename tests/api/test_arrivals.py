@@ -49,7 +49,9 @@ class Arrivals(threading.Thread):
     ("name", "ordering"),
     [
         *[("mail", "created_at"), ("mail", "-created_at")],
+        *[("mail", "first_event_at"), ("mail", "-first_event_at")],
         *[("delivery-event", "occurred_at"), ("delivery-event", "-occurred_at")],
+        *[("delivery-event", "received_at"), ("delivery-event", "-received_at")],
     ],
 )
 class TestWalk:

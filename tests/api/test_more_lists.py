@@ -192,12 +192,25 @@ class TestStatistics:
             {"domain": "bad.example", "mails": 1, "succeeded": 0, "failed": 0, "bounced": 1},
         ]
 
+    def test_by_domain_and_day_are_sorted_by_both(self, api, counted):
+        from cmc_webhooks import statistics
+
+        statistics.roll_up("default")
+
+        answer = self.stats(api, by="day,domain,server_composition").json()
+
+        shared = {"day": answer["to"], "server_composition": "pro", "succeeded": 0}
+        assert answer["results"] == [
+            {**shared, "domain": "example.jp", "mails": 2, "failed": 1, "bounced": 0},
+            {**shared, "domain": "bad.example", "mails": 1, "failed": 0, "bounced": 1},
+        ]
+
     @pytest.mark.parametrize(
         "parameters",
         [
             {"by": "odd"},
             {"by": "day,day"},
-            {"by": "domain,day"},
+            {"by": "domain,status"},
             {"by": ""},
             {"from": "x"},
             {"from": "2023-02-01", "to": "2023-01-01"},

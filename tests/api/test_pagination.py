@@ -18,6 +18,7 @@ BATCH = 260
 KEY = UUID("0185e93d-4990-8e3a-b5c7-6e597a3cf513")
 START = factories.START
 WORDS = {"mail": "created_at", "delivery-event": "occurred_at", "bounce-event": "occurred_at"}
+OTHERS = {"mail": "first_event_at", "delivery-event": "received_at", "bounce-event": "received_at"}
 FACTORIES = {
     "mail": factories.MailFactory,
     "delivery-event": factories.DeliveryEventFactory,
@@ -55,11 +56,12 @@ def token(*parts):
 
 @pytest.mark.parametrize("name", LISTS)
 class TestKeysetPagination:
+    @pytest.mark.parametrize("words", [WORDS, OTHERS], ids=["first", "other"])
     @pytest.mark.parametrize(("sign", "newest_first"), [("", False), ("-", True)], ids=["oldest", "newest"])
-    def test_walks_a_batch_of_one_moment_without_gap_or_repeat(self, api, name, sign, newest_first):
-        rows = batch(name)
+    def test_walks_a_batch_of_one_moment_without_gap_or_repeat(self, api, name, sign, newest_first, words):
+        rows = batch(name, **{words[name]: START})
 
-        pages, _ = walk(api, name, page_size=7, ordering=f"{sign}{WORDS[name]}")
+        pages, _ = walk(api, name, page_size=7, ordering=f"{sign}{words[name]}")
 
         expected = sorted((row.pk for row in rows), key=lambda key: key.int, reverse=newest_first)
         assert [UUID(key) for key in flat(pages)] == expected
@@ -155,7 +157,8 @@ class TestKeysetPagination:
         response = api.list(name, ordering=ordering)
 
         assert response.status_code == 400
-        assert response.json() == {"ordering": [f"{WORDS[name]} and -{WORDS[name]} are allowed."]}
+        allowed = ", ".join(f"{word}, -{word}" for word in (WORDS[name], OTHERS[name]))
+        assert response.json() == {"ordering": [f"Allowed are: {allowed}."]}
 
     @pytest.mark.parametrize(
         "cursor",
@@ -165,18 +168,21 @@ class TestKeysetPagination:
             "é",
             "bm90aGluZw==",
             token("next"),
-            token("sideways", str(KEY)),
-            token("sideways", START.isoformat(), str(KEY)),
-            token("next", "not a key"),
-            token("next", START.isoformat(), "not a key"),
-            token("next", "not a time", str(KEY)),
-            token("next", "2023-01-25T05:00:00", str(KEY)),
-            token("next", "2023-01-25", str(KEY)),
-            token("next", "9999-12-31T23:59:59-23:59", str(KEY)),
-            token("next", "0001-01-01T00:00:00+14:00", str(KEY)),
-            token("next", START.isoformat(), str(KEY), str(KEY)),
+            token("next", str(KEY)),
+            token("next", START.isoformat(), str(KEY)),
+            token("sideways", f"id={KEY}"),
+            token("sideways", f"created_at={START.isoformat()}", f"id={KEY}"),
+            token("next", "id=not a key"),
+            token("next", f"created_at={START.isoformat()}", "id=not a key"),
+            token("next", "created_at=not a time", f"id={KEY}"),
+            token("next", "created_at=2023-01-25T05:00:00", f"id={KEY}"),
+            token("next", "created_at=2023-01-25", f"id={KEY}"),
+            token("next", "created_at=9999-12-31T23:59:59-23:59", f"id={KEY}"),
+            token("next", "created_at=0001-01-01T00:00:00+14:00", f"id={KEY}"),
+            token("next", f"created_at={START.isoformat()}", f"id={KEY}", f"id={KEY}"),
+            token("next", f"status={KEY}"),
             base64.urlsafe_b64encode(b"\xff\xfe").decode(),
-            base64.urlsafe_b64encode(b"next,\0").decode(),
+            base64.urlsafe_b64encode(b"next,id=\0").decode(),
             "A" * 10_000,
         ],
     )
@@ -190,9 +196,9 @@ class TestKeysetPagination:
 
     @pytest.mark.parametrize("key", [UUID(int=0), UUID(int=2**128 - 1), KEY, UUID(int=8 << 76)], ids=str)
     def test_takes_a_cursor_with_any_key(self, api, name, key):
-        parts = [START.isoformat(), str(key)] if name == "mail" else [str(key)]
+        parts = [f"created_at={START.isoformat()}"] if name == "mail" else []
 
-        response = api.list(name, cursor=token("next", *parts))
+        response = api.list(name, cursor=token("next", *parts, f"id={key}"))
 
         assert response.status_code == 200
 
@@ -246,3 +252,50 @@ class TestMailPagination:
         response = api.list("mail", cursor=cursor_of(page["next"]))
 
         assert response.status_code == 400
+
+
+@pytest.mark.parametrize("name", LISTS)
+class TestOrders:
+    @pytest.mark.parametrize("sign", ["", "-"], ids=["oldest", "newest"])
+    def test_go_by_the_other_time_on_demand(self, api, name, sign):
+        rows = [FACTORIES[name](**{OTHERS[name]: START + timedelta(days=n % 3, hours=n)}) for n in range(9)]
+
+        pages, _ = walk(api, name, page_size=2, ordering=f"{sign}{OTHERS[name]}")
+
+        expected = sorted(rows, key=lambda row: getattr(row, OTHERS[name]), reverse=bool(sign))
+        assert flat(pages) == [str(row.pk) for row in expected]
+
+    @pytest.mark.parametrize(
+        ("filtered", "time"),
+        [
+            ({"received_after": "2023-01-01"}, "received"),
+            ({"received_before": "2023-03-01"}, "received"),
+            ({"occurred_after": "2023-01-01"}, "occurred"),
+            ({"occurred_after": "", "received_after": "2023-01-01"}, "received"),
+            ({"occurred_after": "2023-01-01", "received_after": "2023-01-01"}, "first"),
+            ({"recipient": ""}, "first"),
+        ],
+    )
+    def test_are_that_of_the_time_that_is_filtered_by(self, api, name, filtered, time):
+        others = "occurred" if name == "mail" else "received"
+        word = (OTHERS if time == others else WORDS)[name]
+        rows = [
+            FACTORIES[name](
+                **{WORDS[name]: START + timedelta(days=n), OTHERS[name]: START - timedelta(days=n)}
+            )
+            for n in range(3)
+        ]
+
+        ids = api.ids(name, **filtered)
+
+        expected = sorted(rows, key=lambda row: getattr(row, word), reverse=True)
+        assert ids == [str(row.pk) for row in expected]
+
+    def test_refuse_the_cursor_of_another(self, api, name):
+        batch(name, 2)
+        page = api.list(name, page_size=1).json()
+
+        response = api.list(name, cursor=cursor_of(page["next"]), ordering=OTHERS[name])
+
+        assert response.status_code == 400
+        assert list(response.json()) == ["cursor"]

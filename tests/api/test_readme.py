@@ -38,17 +38,16 @@ class TestTheTableOfFilters:
 
     @pytest.mark.parametrize("kind", LISTS)
     def test_names_the_orders_of_each_list(self, kind):
-        word = LISTS[kind].pagination_class.ordering_word
+        words = LISTS[kind].pagination_class.orders
         row = re.search(r"^\| `ordering` .+$", readme.chapter("The API"), re.MULTILINE)[0]
         places = {
-            "mails": "for mails",
-            "notifications": "for the others",
-            "rejected events": "for the others",
+            "mails": "of mails",
+            "notifications": "of the others",
+            "rejected events": "of the others",
         }
+        place = places.get(kind, "of deliveries, bounces and blocks")
 
-        assert re.search(
-            rf"`{word}` or `-{word}` {places.get(kind, 'for deliveries, bounces and blocks')}", row
-        )
+        assert f"{' or '.join(f'`{word}`' for word in words)} {place}" in row
 
 
 class TestTheTableOfAddresses:

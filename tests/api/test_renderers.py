@@ -85,6 +85,7 @@ class TestStreams:
             answer = api.list("mail", format=kind, **parameters)
 
             assert answer.status_code == 400
+            assert answer["Content-Type"] == "application/json"
             assert json.loads(answer.content)
 
     @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -152,3 +153,13 @@ class TestETag:
         event = factories.BounceEventFactory()
 
         assert api.detail("bounce-event", event.pk).headers["ETag"].startswith('"')
+
+
+class TestCaches:
+    def test_that_are_shared_keep_nothing(self, api):
+        mail = factories.MailFactory()
+
+        answers = [api.list("mail"), api.list("mail", format="csv"), api.detail("mail", mail.pk)]
+        answers.append(api.client.get("/api/stats/"))
+
+        assert {answer["Cache-Control"] for answer in answers} == {"private, no-cache"}

@@ -21,7 +21,7 @@ EXAMPLES = int(os.environ.get("CMC_CONTRACT") or 30)
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 VIEWS = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
 FORGIVEN = [checks.negative_data_rejection, checks.positive_data_acceptance]
-"""The webhook keeps what a schema would refuse, and refuses what is ambiguous."""
+"""The webhook keeps what a schema would refuse, and refuses what is ambiguous; times may be of any year."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,9 +65,9 @@ class TestContract:
 
         assert answer.status_code < 500
         if not who:
-            assert answer.status_code in (401, 403, 404, 405)
-        elif answer.status_code == 200 and "json" in answer.headers["content-type"][0]:
-            case.validate_response(answer)
+            assert answer.status_code in (401, 403, 404, 405, 406)
+        if case.method == "GET":
+            case.validate_response(answer, excluded_checks=FORGIVEN)
 
     @pytest.mark.parametrize("secret", [[], ["a-secret-of-16-letters"]], ids=["open", "closed"])
     @SCHEMA.include(path="/cmc/webhook").parametrize()

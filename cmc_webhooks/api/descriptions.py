@@ -1,0 +1,171 @@
+"""What fields and parameters mean, in the words of the OpenAPI description and of the browsable API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cmc_webhooks.models import Notification
+from cmc_webhooks.status import BounceClass
+from cmc_webhooks.verdicts import BY_HAND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["FIELDS", "PARAMETERS", "REFUSALS", "WORDS"]
+
+FIELDS: Mapping[str, tuple[str, Any]] = {
+    "id": ("The key of the row, a UUID of version 8 (RFC 9562).", "0185e93d-4990-8006-b576-638a9971be14"),
+    "mail": ("The key of the event's mail.", "2b1c2d9e-57a4-8c1f-b0a1-5d2f5a0c9e77"),
+    "message_id": ("The Message-ID header as first sent, with its angle brackets.", "<1f2e@shop.example.jp>"),
+    "recipient": ("The envelope recipient (RCPT TO) as first sent.", "Hanako@example.jp"),
+    "address": ("The bare address in lower case.", "hanako@example.jp"),
+    "header_from": ("The From header, not the envelope sender.", "info@shop.example.jp"),
+    "return_path": ("The envelope sender (MAIL FROM), where bounces go.", "bounce@shop.example.jp"),
+    "subject": ("The decoded subject; empty where the project does not store subjects.", "ご予約の確認"),
+    "api_data": ("The sending project's own reference, from its X-Api-Data header.", "order-20314"),
+    "server_composition": ("The server composition at CMC that sent the mail.", "pro"),
+    "status": (
+        "queued, deferred, succeeded (handed over, no proof of reading), failed, bounced, or any other word.",
+        "bounced",
+    ),
+    "previous_status": ("The status before the last change; empty for a new mail.", "failed"),
+    "delivery_status": (
+        "What the deliveries alone say; beside bounced it tells refused from returned.",
+        "failed",
+    ),
+    "bounce_code": ("CMC's number of the cause as text; empty without a bounce.", "2"),
+    "bounce_class": ("hard, soft, policy, message, suppressed or unknown; empty without a bounce.", "hard"),
+    "status_at": (
+        "When the event that decided the status happened, by CMC's clock.",
+        "2023-01-25T14:06:07+09:00",
+    ),
+    "reason": ("The remote server's answer, unparsed.", "550 5.1.1 user unknown"),
+    "version": ("The number of changes of the status so far: the greater one is the later.", 2),
+    "created_at": ("When the mail's first event was received.", "2023-01-25T14:03:07.123456+09:00"),
+    "first_event_at": ("The earliest time of its events, by CMC's clock.", "2023-01-25T14:03:06+09:00"),
+    "last_event_at": ("The latest time of its events, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
+    "occurred_at": (
+        "When it happened, by CMC's clock; the time of receipt if none was sent.",
+        "2023-01-25T14:06:07+09:00",
+    ),
+    "received_at": ("When it was received.", "2023-01-25T14:06:08.654321+09:00"),
+    "source_ip": ("The address that handed the mail to CMC.", "192.0.2.10"),
+    "sender_ip": ("The address that CMC sent the mail from.", "198.51.100.7"),
+    "extra": (
+        "By CMC's names: what has no field, differs from the mail's, or was cut; any JSON.",
+        {"campaign": "7"},
+    ),
+    "kind": ("delivery or bounce.", "bounce"),
+    "timeline": ("All events of the mail, oldest first by CMC's clock, the latest 500 of each kind.", None),
+    "may_send": ("Whether one may send to the address, as far as its mails and CMC's own list tell.", False),
+    "forbidden_by": (
+        "What forbids it: the bounce class hard, soft or suppressed, or by_hand; empty where one may send.",
+        "hard",
+    ),
+    "forbidden_since": ("When that bounce happened, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
+    "forbidden_until": (
+        "When that ends; null where one may send, and where it has no end.",
+        "2023-01-28T14:06:07+09:00",
+    ),
+    "bounces": ("How many of the latest 1,000 mails to it bounced, by class.", None),
+    "latest": ("The latest 20 mails to it, the one received last first.", None),
+    "occurrences": ("How often CMC says it occurred, as sent.", "1"),
+    "raw": ("What was sent, without secrets.", {"to": "hanako@example.jp", "status": "2"}),
+    "source": (
+        "webhook (posted by CMC), rest (fetched by cmc_backfill) or retry (rejected events, read again).",
+        "webhook",
+    ),
+    "event_type": ("CMC's word for the kind of the events.", "deliveries"),
+    "new": ("Events that were new, a number.", 98),
+    "repeated": ("Events that were known already, a number.", 2),
+    "rejected": ("Events that could not be stored, a number.", 0),
+    "position": ("The place of the event in its list, from 0.", 3),
+    "error": ("What was wrong, and where.", "event.deliveries[3]: to is not text"),
+    "resolved_at": (
+        "When it was read and stored after all; null while it is open.",
+        "2023-01-26T09:00:00+09:00",
+    ),
+    "from": ("The first day that is counted, in the project's zone.", "2023-01-01"),
+    "to": ("The last day that is counted, in the project's zone.", "2023-01-31"),
+    "results": ("The sums, in the order of `by`; by domain alone, most mails first.", None),
+    "mails": ("How many mails, a number.", 1205),
+    "succeeded": ("How many of them were handed over, a number.", 1180),
+    "failed": ("How many of them were refused without a bounce, a number.", 5),
+    "bounced": ("How many of them bounced, a number.", 20),
+    "day": ("The day of the mails' first receipt, in the project's zone.", "2023-01-25"),
+    "domain": ("The recipients' domain; empty for all that are not among the largest.", "example.jp"),
+}
+"""By name: what a field means, and an example."""
+
+
+class Words(NamedTuple):
+    """The words of a field that holds no other: their component, what they are, and they."""
+
+    component: str
+    meaning: str
+    words: Sequence[str]
+
+
+WORDS: Mapping[str, Words] = {
+    "bounce_class": Words(
+        "CmcBounceClass",
+        "Our classes of CMC's bounce codes: hard (1, 2, 9), soft (3, 5, 6, 7), policy (4), message (8),"
+        " suppressed (10, 11), unknown (any other).",
+        BounceClass.values,
+    ),
+    "forbidden_by": Words(
+        "CmcForbidding",
+        "A bounce class, or a decision by hand.",
+        [BounceClass.HARD.value, BounceClass.SOFT.value, BounceClass.SUPPRESSED.value, BY_HAND],
+    ),
+    "kind": Words("CmcEventKind", "Which list has the event.", ["delivery", "bounce"]),
+    "source": Words("CmcSource", "How a notification came.", Notification.Sources.values),
+}
+
+_AFTER = "A day, or a time in ISO 8601, which is included; without an offset, in the active zone. "
+_BEFORE = (
+    "A day, which is included, or a time in ISO 8601, which is not; without an offset, in the active zone. "
+)
+
+PARAMETERS: Mapping[str, tuple[str, Any]] = {
+    "message_id": ("The Message-ID, with or without angle brackets.", "<1f2e@shop.example.jp>"),
+    "recipient": ("An address in any spelling, or Name <address>.", "hanako@example.jp"),
+    "sender": ("The From header's address, in any letter case.", "info@shop.example.jp"),
+    "domain": ("The recipient's domain, with or without @, in any letter case.", "example.jp"),
+    "api_data": ("The very text of the X-Api-Data header.", "order-20314"),
+    "server_composition": ("The very name.", "pro"),
+    "server_composition__in": ("One of these names, with commas between them.", ["pro", "sandbox"]),
+    "status": ("The very word, known or not.", "failed"),
+    "status__in": ("One of these words, with commas between them.", ["failed", "bounced"]),
+    "bounce_code": ("CMC's number of the cause; of mails, that of the winning bounce.", "2"),
+    "bounce_code__in": ("One of these numbers, with commas between them.", ["1", "2"]),
+    "bounce_class": ("Our class of the bounce code; of mails, that of the winning bounce.", "hard"),
+    "bounce_class__in": ("One of these classes, with commas between them.", ["hard", "suppressed"]),
+    "event_type": ("CMC's very word for the kind of the events.", "deliveries"),
+    "source": ("How the notification came.", "webhook"),
+    "resolved": ("Whether the event was read and stored after all.", "false"),
+    "occurred_after": (_AFTER + "By CMC's clock; of mails, that of the first event.", "2023-01-25"),
+    "occurred_before": (_BEFORE + "By CMC's clock; of mails, that of the first event.", "2023-01-25"),
+    "received_after": (_AFTER + "Of mails, when the first event was received.", "2023-01-25T00:00:00+09:00"),
+    "received_before": (
+        _BEFORE + "Of mails, when the first event was received.",
+        "2023-01-26T00:00:00+09:00",
+    ),
+    "ordering": ("The time to order by, with - the latest first.", None),
+    "page_size": ("How many rows a page has.", 200),
+    "cursor": ("Where a page begins: take it from `next` or `previous` as it is.", None),
+    "format": ("Instead of the Accept header; csv and jsonl are all rows at once.", None),
+    "from": ("The first day, in the project's zone; 29 days before the last by default.", "2023-01-01"),
+    "to": ("The last day, which is counted, in the project's zone; today by default.", "2023-01-31"),
+    "by": ("What to sum by, with commas; domain goes with day and server_composition alone.", None),
+    "If-None-Match": ("The ETag of an answer that one has already.", None),
+}
+"""By name: what a parameter means, and an example."""
+
+REFUSALS: Mapping[str, str] = {
+    "400": "A parameter is unknown, is given twice, or has a value that is not allowed: the text says more.",
+    "401": "Not signed in, where the project's authentication has a challenge.",
+    "403": "Not signed in, or without the view permission of what is asked.",
+    "404": "No such row, page or format.",
+    "406": "A media type that is not given.",
+}
