@@ -128,8 +128,10 @@ _BEFORE = (
 )
 
 PARAMETERS: Mapping[str, tuple[str, Any]] = {
+    "id": ("The key of the row.", "0185e93d-4990-8006-b576-638a9971be14"),
+    "address": ("An address in any spelling, known or not.", "hanako@example.jp"),
     "message_id": ("The Message-ID, with or without angle brackets.", "<1f2e@shop.example.jp>"),
-    "recipient": ("An address in any spelling, or Name <address>.", "hanako@example.jp"),
+    "recipient": ("An address in any spelling, with or without a name before it.", "hanako@example.jp"),
     "sender": ("The From header's address, in any letter case.", "info@shop.example.jp"),
     "domain": ("The recipient's domain, with or without @, in any letter case.", "example.jp"),
     "api_data": ("The very text of the X-Api-Data header.", "order-20314"),

@@ -18,7 +18,7 @@ __all__ = ["MomentField", "bound"]
 _ISO = re.compile(
     r"""(?P<day> \d{4}-\d\d-\d\d | \d{8} )
         (?: [T\ ] (?P<clock> \d\d (?: :?\d\d (?: :?\d\d (?: [.,]\d+ )? )? )? )
-            (?: \ *(?P<utc>Z) | (?: \ *(?P<sign>[+-]) | \ + ) (?P<offset> \d\d (?: :?\d\d )? ) )?
+            (?: \ *(?P<utc>Z) | (?: \ *(?P<sign>[+\-\u2212]) | \ + ) (?P<offset> \d\d (?: :?\d\d )? ) )?
         )?""",
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
@@ -56,7 +56,8 @@ def _moment(
         raise BadMoment(day)
     if clock is None:
         return datetime.combine(first + timedelta(days=end), time.min)
-    zone = f"{sign or '+'}{offset}" if offset else "Z" if utc else ""
+    sign = "+" if sign in (None, "+") else "-"  # and not the sign that ISO 8601 means by it, U+2212
+    zone = f"{sign}{offset}" if offset else "Z" if utc else ""
     return datetime.fromisoformat(f"{day}T{clock}{zone}")
 
 

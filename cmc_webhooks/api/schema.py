@@ -93,8 +93,7 @@ class HistorySchema(AutoSchema):
     def _get_parameters(self) -> Any:
         parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore]
         for parameter in parameters:
-            if parameter["in"] != "path":
-                _describe(parameter)
+            _describe(parameter)
         return parameters
 
     def get_override_parameters(self) -> list[Any]:
@@ -142,6 +141,7 @@ def _describe(parameter: dict[str, Any]) -> None:
     parameter["description"] = meaning
     if example is not None:
         parameter["example"] = example
+    schema.pop("pattern", None)  # of paths: any text, so that this API tells what is none
     if name.endswith("__in") or name == "by":
         words = {"enum": BounceClass.values} if name == "bounce_class__in" else {}
         items = {"type": "string", **words, **schema}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 from rest_framework import routers
 
 from cmc_webhooks.api import views
@@ -20,9 +20,9 @@ router.register("notifications", views.NotificationViewSet, basename="notificati
 router.register("rejected-events", views.RejectedEventViewSet, basename="rejected-event")
 
 urlpatterns = [
-    # a path, since addresses may contain slashes
-    path(
-        "addresses/<path:address>/",
+    # addresses may contain slashes, and be no addresses
+    re_path(
+        r"^addresses/(?P<address>[\s\S]+)/\Z",
         views.AddressViewSet.as_view({"get": "retrieve"}, detail=True, basename="address"),
         name="address-detail",
     ),

@@ -67,7 +67,7 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     schema = HistorySchema()
     permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
-    lookup_value_regex = "[^/]+"  # what is no key is not found here, and not by Django's page
+    lookup_value_regex = r"[\s\S]+"  # what is no key is refused here, and not by Django's page
 
     def get_permissions(self) -> list[Any]:
         """Those above, or what the project chose for this API; never its default for all of its views."""

@@ -61,8 +61,14 @@ class TestAddresses:
         assert (answer["may_send"], answer["forbidden_by"]) == (False, "by_hand")
         assert answer["forbidden_until"] == until.isoformat().replace("+00:00", "Z")
 
-    def test_are_none_without_letters(self, api):
-        assert api.client.get("/api/addresses/%20/").status_code == 404
+    @pytest.mark.parametrize("address", ["%20", "%0A"])
+    def test_are_none_without_letters(self, api, address):
+        answer = api.client.get(f"/api/addresses/{address}/")
+
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+
+    def test_may_hold_a_line_break(self, api):
+        assert api.client.get("/api/addresses/a%0Ab/").json()["may_send"] is True
 
     def test_cost_three_statements_however_many_mails(self, api, bounced, django_assert_num_queries):
         factories.MailFactory.create_batch(30, recipient="user@example.jp")

@@ -70,7 +70,7 @@ class TestSchema:
             for path, methods in schema["paths"].items()
             for operation in methods.values()
             for parameter in operation.get("parameters", [])
-            if parameter["in"] == "query" and not parameter.get("description")
+            if not parameter.get("description")
         ]
 
         assert bare == []

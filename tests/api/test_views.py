@@ -196,6 +196,14 @@ class TestAll:
             for raw in (b"<script>alert", b"<img src=x", b"<svg/onload", b"<b>x</b>"):
                 assert raw not in page.content
 
+    @pytest.mark.parametrize("key", ["x", "0.5", "a%2Fb", "%0A", "x%0Ay", "%00"])
+    def test_say_in_json_that_there_is_no_such_row(self, api, name, key):
+        path = reverse(f"cmc_webhooks_api:{name}-list") + f"{key}/"
+
+        answer = api.client.get(path)
+
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+
     def test_read_from_the_database_that_is_written_to(self, api, name):
         row = FACTORIES[name]()
         type(row).objects.filter(pk=row.pk).update(reason="now")
