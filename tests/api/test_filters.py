@@ -8,8 +8,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cmc_webhooks import models
-from cmc_webhooks.api.descriptions import PARAMETERS
-from cmc_webhooks.api.filters import MailFilter
 from cmc_webhooks.status import BOUNCE_CODES, BounceClass, bounce_class
 from tests import factories
 from tests.api.conftest import LISTS, keys
@@ -280,13 +278,3 @@ class TestC37:
 
         assert len(api.found("bounce-event", recipient=spelling)) == 1
         assert len(api.found("mail", recipient=spelling, status="bounced")) == 1
-
-
-class TestMeanings:
-    def test_are_shown_beside_their_filters(self, api):
-        page = api.client.get("/api/mails/", headers={"Accept": "text/html"}).content.decode()
-
-        for name in MailFilter.base_filters:
-            assert f'<label for="id_{name}">{name}:</label>' in page
-            assert "<" not in PARAMETERS[name][0], "Django shows it as HTML"
-            assert PARAMETERS[name][0] in page

@@ -8,46 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import models, wire
+from cmc_webhooks import wire
 from tests import factories
 from tests.api.conftest import LISTS, cursor_of
+from tests.api.pages import FACTORIES, OTHERS, START, WORDS, batch, flat, walk
 
 pytestmark = pytest.mark.django_db
 
-BATCH = 260
 KEY = UUID("0185e93d-4990-8e3a-b5c7-6e597a3cf513")
-START = factories.START
-WORDS = {"mail": "created_at", "delivery-event": "occurred_at", "bounce-event": "occurred_at"}
-OTHERS = {"mail": "first_event_at", "delivery-event": "received_at", "bounce-event": "received_at"}
-FACTORIES = {
-    "mail": factories.MailFactory,
-    "delivery-event": factories.DeliveryEventFactory,
-    "bounce-event": factories.BounceEventFactory,
-}
-
-
-def batch(name, size=BATCH, **values):
-    """Rows of one moment, as a batch leaves them."""
-    if name == "mail":
-        mails = factories.MailFactory.build_batch(size, **{"created_at": START, **values})
-        return models.Mail.objects.bulk_create(mails)
-    return FACTORIES[name].create_batch(size, **{"occurred_at": START, **values})
-
-
-def walk(api, name, way="next", url=None, between=None, **parameters):
-    """The keys of all pages, in the order of the pages."""
-    page = api.page(url) if url else api.list(name, **parameters).json()
-    pages = [page]
-    while page[way]:
-        if between:
-            between()
-        page = api.page(page[way])
-        pages.append(page)
-    return [[row["id"] for row in page["results"]] for page in pages], page
-
-
-def flat(pages):
-    return [key for page in pages for key in page]
 
 
 def token(*parts):
@@ -252,50 +220,3 @@ class TestMailPagination:
         response = api.list("mail", cursor=cursor_of(page["next"]))
 
         assert response.status_code == 400
-
-
-@pytest.mark.parametrize("name", LISTS)
-class TestOrders:
-    @pytest.mark.parametrize("sign", ["", "-"], ids=["oldest", "newest"])
-    def test_go_by_the_other_time_on_demand(self, api, name, sign):
-        rows = [FACTORIES[name](**{OTHERS[name]: START + timedelta(days=n % 3, hours=n)}) for n in range(9)]
-
-        pages, _ = walk(api, name, page_size=2, ordering=f"{sign}{OTHERS[name]}")
-
-        expected = sorted(rows, key=lambda row: getattr(row, OTHERS[name]), reverse=bool(sign))
-        assert flat(pages) == [str(row.pk) for row in expected]
-
-    @pytest.mark.parametrize(
-        ("filtered", "time"),
-        [
-            ({"received_after": "2023-01-01"}, "received"),
-            ({"received_before": "2023-03-01"}, "received"),
-            ({"occurred_after": "2023-01-01"}, "occurred"),
-            ({"occurred_after": "", "received_after": "2023-01-01"}, "received"),
-            ({"occurred_after": "2023-01-01", "received_after": "2023-01-01"}, "first"),
-            ({"recipient": ""}, "first"),
-        ],
-    )
-    def test_are_that_of_the_time_that_is_filtered_by(self, api, name, filtered, time):
-        others = "occurred" if name == "mail" else "received"
-        word = (OTHERS if time == others else WORDS)[name]
-        rows = [
-            FACTORIES[name](
-                **{WORDS[name]: START + timedelta(days=n), OTHERS[name]: START - timedelta(days=n)}
-            )
-            for n in range(3)
-        ]
-
-        ids = api.ids(name, **filtered)
-
-        expected = sorted(rows, key=lambda row: getattr(row, word), reverse=True)
-        assert ids == [str(row.pk) for row in expected]
-
-    def test_refuse_the_cursor_of_another(self, api, name):
-        batch(name, 2)
-        page = api.list(name, page_size=1).json()
-
-        response = api.list(name, cursor=cursor_of(page["next"]), ordering=OTHERS[name])
-
-        assert response.status_code == 400
-        assert list(response.json()) == ["cursor"]
