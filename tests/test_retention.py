@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import durable, ingest, models, retention, statistics, store, wire
+from cmc_webhooks import durable, ingest, models, retention, statistics, wire
 from tests import factories
 from tests.conftest import bounce, delivery, notification
 
@@ -217,60 +217,6 @@ class TestPruneMails:
         assert retention.prune(USING, "mails", BEFORE, pace=retention.Pace(3, 0)) == 7
 
 
-class TestPrunePersonal:
-    def test_blanks_texts_and_leaves_history_and_counts(self):
-        receive("deliveries", delivery(created=wall_clock(OLD), reason="250 ok", apiData="a", more="b"))
-        receive("bounces", bounce(created=wall_clock(OLD)))
-        before = rows()
-
-        assert prune("personal") == 1
-
-        mail, [queued] = models.Mail.objects.get(), models.DeliveryEvent.objects.all()
-        assert {getattr(mail, name) for name in store.BLANKED} == {""}
-        assert (mail.domain, mail.status, mail.message_id) == ("example.jp", "bounced", "<m1@example.com>")
-        assert mail.erased_at is not None
-        assert (queued.reason, queued.extra, models.BounceEvent.objects.get().reason) == ("", {}, "")
-        assert rows()["MailCount"] == before["MailCount"]
-
-    def test_is_not_undone_by_repeats_or_later_events(self):
-        events = [
-            delivery(created=wall_clock(OLD)),
-            delivery(created=wall_clock(OLD), status="failed", reason="r"),
-        ]
-        receive("deliveries", events[0])
-        prune("personal")
-
-        receive("deliveries", *events, at=YOUNG)
-
-        mail = models.Mail.objects.get()
-        assert (mail.status, mail.reason, mail.subject, mail.address) == ("failed", "", "", "")
-        assert {event.reason for event in models.DeliveryEvent.objects.all()} == {""}
-
-    def test_blanks_old_blocks_and_rejected_events_for_good(self):
-        factories.BlockEventFactory(occurred_at=OLD)
-        factories.RejectedEventFactory(received_at=OLD)
-
-        assert (prune("personal"), prune("personal")) == (2, 0)
-        assert models.BlockEvent.objects.values_list("address", "raw").get() == ("", {})
-        rejected = models.RejectedEvent.objects.get()
-        assert (rejected.raw, rejected.resolved_at is not None) == ("", True)
-
-    @pytest.mark.parametrize(("at", "number"), [(OLD, 1), (YOUNG, 0)], ids=["old", "young"])
-    @pytest.mark.parametrize("fields", [{}, {"email": ""}, {"email": "", "elsewhere": "taro@example.jp"}])
-    @pytest.mark.parametrize("created", ODD_TIMES)
-    def test_takes_blocks_without_a_time_that_can_be_by_their_receipt(self, at, number, fields, created):
-        receive("blocks", {"email": "taro@example.jp", "status": "1", "created": created} | fields, at=at)
-
-        assert prune("personal") == number
-        assert prune("personal") == 0
-
-    def test_leaves_young_mails(self):
-        factories.MailFactory(created_at=YOUNG)
-
-        assert prune("personal") == 0
-        assert models.Mail.objects.get().erased_at is None
-
-
 class TestPrune:
     @pytest.mark.parametrize("kind", retention.KINDS)
     def test_writes_nothing_when_dry(self, kind):
@@ -301,56 +247,3 @@ class TestPrune:
         assert left == 2
         assert prune("events") == 1
         assert list(models.DeliveryEvent.objects.all()) == [young]
-
-
-class TestRun:
-    def test_prunes_what_the_setting_names(self, settings):
-        settings.CMC_WEBHOOKS_RETENTION = {"mails": 400, "notifications": 90}
-        long_ago = datetime.now(UTC) - timedelta(days=100)
-        factories.DeliveryEventFactory(mail__created_at=long_ago, notification__received_at=long_ago)
-
-        assert retention.run(USING) == {"notifications": 1, "mails": 0}
-
-    def test_keeps_for_ever_what_no_calendar_is_long_enough_for(self, settings, open_hook):
-        settings.CMC_WEBHOOKS_RETENTION = {"events": 999_999, "mails": 10**12}
-
-        assert open_hook.send("deliveries", delivery(), api_key=None).status_code == 200
-        assert retention.run(USING) == {"events": 0, "mails": 0}
-
-    def test_does_nothing_without_the_setting(self):
-        factories.NotificationFactory(received_at=OLD)
-
-        assert retention.run(USING) == {}
-        assert models.Notification.objects.count() == 1
-
-
-class TestPace:
-    def test_begins_with_few_and_takes_more_after_quick_ones(self):
-        pace = retention.Pace(1000, 0)
-        sizes = [pace.size]
-
-        for took in (0.01, 0.01, 0.04, 0.01, 0.01, 0.01, 0.01):
-            pace.after(took)
-            sizes.append(pace.size)
-
-        assert sizes == [50, 100, 200, 200, 400, 800, 1000, 1000]
-
-    def test_takes_at_once_less_by_as_much_as_a_batch_was_too_slow(self):
-        pace = retention.Pace(1000, 0)
-        pace.size = 1000
-        sizes = []
-
-        for took in (0.125, 2, 0.2):
-            pace.after(took)
-            sizes.append(pace.size)
-
-        assert sizes == [240, 10, 10]
-
-    def test_never_takes_less_than_a_few_nor_more_than_it_may(self):
-        slow, small = retention.Pace(1000, 0), retention.Pace(3, 0)
-
-        for _ in range(20):
-            slow.after(9)
-            small.after(9)
-
-        assert (slow.size, small.size) == (retention.SMALLEST, 3)
