@@ -146,7 +146,7 @@ def story(dice, number, at, domain, codes, weights):
         subject=dice.choice(SUBJECTS), api_data=f"order-{number}" if number % 3 == 0 else "",
         server_composition=composition, status=outcome, previous_status="queued", delivery_status=outcome,
         bounce_code="", status_at=done, reason="" if outcome == "succeeded" else REASON, version=2,
-        created_at=at, first_event_at=at, last_event_at=done,
+        created_at=received(at), first_event_at=at, last_event_at=done,
     )  # fmt: skip
     queued = delivery(mail, "queued", at)
     end = delivery(mail, outcome, done)
@@ -156,8 +156,8 @@ def story(dice, number, at, domain, codes, weights):
         late = done + timedelta(days=dice.randrange(3) * (fate < 0.93))
         code = dice.choices(codes, weights)[0]
         bounced = models.BounceEvent(
-            id=key(late), mail_id=mail.id, occurred_at=late, received_at=late, reason=REASON,
-            extra={}, bounce_code=code,
+            id=key(late), mail_id=mail.id, occurred_at=late, received_at=received(late),
+            reason=REASON, extra={}, bounce_code=code,
         )  # fmt: skip
         its_events.append(bounced)
         mail.bounce_event_id, mail.bounce_code, mail.status, mail.version = bounced.id, code, "bounced", 3
@@ -167,9 +167,14 @@ def story(dice, number, at, domain, codes, weights):
 
 def delivery(mail, status, at):
     return models.DeliveryEvent(
-        id=key(at), mail_id=mail.id, occurred_at=at, received_at=at, extra={}, status=status,
+        id=key(at), mail_id=mail.id, occurred_at=at, received_at=received(at), extra={}, status=status,
         reason="" if status != "failed" else REASON, source_ip="192.0.2.1", sender_ip="198.51.100.7",
     )  # fmt: skip
+
+
+def received(at):
+    """When what happened then is told: what comes together has one time of receipt."""
+    return at.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def key(at):

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
 
-__all__ = ["OF_DOMAINS", "Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
+__all__ = ["OF_DOMAINS", "OUTCOMES", "Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
 
 OF_DOMAINS = ("day", "server_composition", "domain")
 """What the mails to a domain can be told apart by."""
-_OUTCOMES = ("mails", "succeeded", "failed", "bounced")
+OUTCOMES = ("mails", "succeeded", "failed", "bounced")
+"""What is counted of the mails to a domain."""
 LARGEST = 30
 """Domains whose latencies are looked at: those with most mails."""
 
@@ -87,9 +88,9 @@ def by_domain(using: str, chosen: Range, columns: Sequence[str] = ("domain",)) -
     with most mails are told apart; "" is all others.
     """
     rows = _within(using, DomainCount, chosen).order_by().values(*columns)
-    sums = rows.annotate(**{f"all_{outcome}": Sum(outcome) for outcome in _OUTCOMES})
+    sums = rows.annotate(**{f"all_{outcome}": Sum(outcome) for outcome in OUTCOMES})
     told = [
-        {**{column: row[column] for column in columns}, **{each: row[f"all_{each}"] for each in _OUTCOMES}}
+        {**{column: row[column] for column in columns}, **{each: row[f"all_{each}"] for each in OUTCOMES}}
         for row in sums
     ]
     others = [column for column in columns if column != "domain"]
@@ -130,7 +131,7 @@ def _as_of(
 
 
 def _domains(rows: QuerySet[Any]) -> list[Domain]:
-    sums = rows.values_list("domain").annotate(*(Sum(outcome) for outcome in _OUTCOMES))
+    sums = rows.values_list("domain").annotate(*(Sum(outcome) for outcome in OUTCOMES))
     told = sorted((Domain(*each) for each in sums), key=lambda each: (-each.mails, each.domain))
     largest = [each.domain for each in told[:LARGEST]]
     classes = _classes(rows.filter(domain__in=largest).values_list("domain", "latencies"))

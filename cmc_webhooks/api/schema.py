@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 
@@ -15,7 +16,7 @@ from cmc_webhooks.status import BounceClass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Described", "HistorySchema", "StatisticsSchema"]
+__all__ = ["Described", "HistorySchema", "StatisticsSchema", "example_of"]
 
 _REFUSAL = {
     "type": "object",
@@ -23,12 +24,17 @@ _REFUSAL = {
     "additionalProperties": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     },
-    "examples": [{"page_size": ["A number from 1 to 200 is allowed."]}],
 }
 _STREAMS = {
     "text/csv": "All rows from there on, under a line of names (RFC 4180).",
     "application/x-ndjson": "All rows from there on, a JSON object a line.",
 }
+
+
+def example_of(value: Any) -> dict[str, Any]:
+    """An example as the version of OpenAPI has it that the project chose."""
+    is_old = str(spectacular_settings.OAS_VERSION).startswith("3.0")
+    return {"example": value} if is_old else {"examples": [value]}
 
 
 class Described:
@@ -69,7 +75,7 @@ class HistorySchema(AutoSchema):
                 field["description"] += " With its offset from UTC."
             example = examples.get(name, FIELDS.get(name, ("", None))[1])
             if example is not None:
-                field["examples"] = [example]
+                field.update(example_of(example))
         return schema
 
     def _name_words(self, name: str, field: dict[str, Any], *, or_empty: bool) -> None:
@@ -114,7 +120,8 @@ class HistorySchema(AutoSchema):
             }
             ok["headers"] = {"ETag": tag}
             bodies["304"] = {"description": "The answer is the one of `If-None-Match`."}
-        content = {"application/json": {"schema": self._component("CmcRefusal", _REFUSAL)}}
+        example = example_of({"page_size": ["A number from 1 to 200 is allowed."]})
+        content = {"application/json": {"schema": self._component("CmcRefusal", {**_REFUSAL, **example})}}
         refusals = {code: {"description": text, "content": content} for code, text in REFUSALS.items()}
         return {**bodies, **refusals}
 
@@ -137,6 +144,8 @@ class StatisticsSchema(HistorySchema):
 def _describe(parameter: dict[str, Any]) -> None:
     """What a parameter means, an example, and the form of its values."""
     name, schema = parameter["name"], parameter["schema"]
+    if name not in PARAMETERS:  # one of the project's, such as a part of the address before ours
+        return
     meaning, example = PARAMETERS[name]
     parameter["description"] = meaning
     if example is not None:

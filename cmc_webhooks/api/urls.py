@@ -26,6 +26,6 @@ urlpatterns = [
         views.AddressViewSet.as_view({"get": "retrieve"}, detail=True, basename="address"),
         name="address-detail",
     ),
-    path("stats/", views.StatisticsViewSet.as_view({"get": "list"}), name="stats"),
+    path("stats/", views.StatisticsViewSet.as_view({"get": "list"}, basename="stats"), name="stats"),
     *router.urls,
 ]

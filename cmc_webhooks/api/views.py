@@ -31,6 +31,8 @@ from cmc_webhooks.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
     from rest_framework.request import Request
@@ -87,9 +89,14 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
         pages = paginator.walk(self.filter_queryset(self.get_queryset()), request)
         serializer: Any = self.get_serializer()
         rows = (serializer.to_representation(row) for page in pages for row in page)
+        return self.download(request, rows, serializer.fields)
+
+    def download(self, request: Request, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Any:
+        """These rows as a file, each a mapping by these names."""
+        renderer: Any = request.accepted_renderer
         return streams.download(
             request._request,
-            renderer.stream(rows, serializer.fields),
+            renderer.stream(rows, names),
             content_type=renderer.media_type,
             filename=f"{self.basename}.{renderer.format}",
         )
@@ -205,7 +212,7 @@ class StatisticsViewSet(HistoryViewSet):
     filter_backends = []
     pagination_class = None
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """The sums by what `by` names, in its order."""
         query = self.query_class(data=request.query_params.dict())
         refusals.refuse_unread(request, self, query.fields.keys())
@@ -214,4 +221,6 @@ class StatisticsViewSet(HistoryViewSet):
         using = store.alias()
         count = figures.by_domain if "domain" in by else figures.by
         rows = count(using, chosen, by)
+        if isinstance(request.accepted_renderer, renderers.StreamingRenderer):
+            return self.download(request, rows, [*by, *(figures.OUTCOMES if "domain" in by else ("mails",))])
         return Response({"from": chosen.first, "to": chosen.last, "results": rows})

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 
+from cmc_webhooks.api.schema import example_of
+
 __all__ = ["describe_webhook"]
 
 
@@ -19,13 +21,24 @@ def describe_webhook(result: dict[str, Any], generator: Any, request: Any, publi
     except NoReverseMatch:
         return result
     result["paths"][path] = {"post": _OPERATION}
-    result["components"]["schemas"].update(_SCHEMAS)
+    result["components"]["schemas"].update(_in_version(_SCHEMAS))
     result["components"]["securitySchemes"] = {
         **result["components"].get("securitySchemes", {}),
         **_SECURITY_SCHEMES,
     }
     result["paths"] = dict(sorted(result["paths"].items()))
     return result
+
+
+def _in_version(schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy with each example as the project's version of OpenAPI has it."""
+    made: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "examples":
+            made |= example_of(value[0])
+        else:
+            made[key] = _in_version(value) if isinstance(value, dict) else value
+    return made
 
 
 def _text(description: str, example: str) -> dict[str, Any]:

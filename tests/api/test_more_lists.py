@@ -13,6 +13,7 @@ from tests.api.conftest import Api, user_with
 pytestmark = pytest.mark.django_db
 
 START = factories.START
+DOMAIN_COLUMNS = "domain,mails,succeeded,failed,bounced"
 
 
 @pytest.fixture
@@ -181,6 +182,27 @@ class TestStatistics:
         assert (
             self.stats(api, by="server_composition,status", server_composition="none").json()["results"] == []
         )
+
+    @pytest.mark.parametrize(
+        ("by", "lines"),
+        [
+            ("status", ["status,mails", "bounced,1", "failed,1", "queued,1"]),
+            (
+                "domain",
+                ["domain,mails,succeeded,failed,bounced", "example.jp,2,0,1,0", "bad.example,1,0,0,1"],
+            ),
+        ],
+    )
+    def test_are_files_too(self, api, counted, by, lines):
+        from cmc_webhooks import statistics
+
+        statistics.roll_up("default")
+
+        answer = self.stats(api, by=by, format="csv")
+
+        text = b"".join(answer.streaming_content).decode().removeprefix("\ufeff")
+        assert text.splitlines() == lines
+        assert answer["Content-Disposition"] == 'attachment; filename="stats.csv"'
 
     def test_by_domain_come_from_the_sweep(self, api, counted):
         from cmc_webhooks import statistics

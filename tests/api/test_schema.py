@@ -12,6 +12,7 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.validation import validate_schema
 
 from cmc_webhooks.api import views, webhook
 from tests.conftest import PAYLOADS
@@ -30,13 +31,13 @@ HOOKS = tuple(spectacular_settings.POSTPROCESSING_HOOKS)
 HOW = "run: CMC_WRITE_SCHEMA=1 pytest tests/api/test_schema.py"
 
 
-def made(monkeypatch):
-    """The schema as YAML, in OpenAPI 3.1."""
-    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.1.0")
+def made(monkeypatch, version="3.1.0", urls="tests.api.schema_urls"):
+    """The schema as YAML."""
+    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", version)
     monkeypatch.setattr(spectacular_settings, "TITLE", "Mail history of Customers Mail Cloud")
     monkeypatch.setattr(spectacular_settings, "VERSION", "1")
     monkeypatch.setattr(spectacular_settings, "POSTPROCESSING_HOOKS", [*HOOKS, webhook.describe_webhook])
-    schema = SchemaGenerator(urlconf="tests.api.schema_urls").get_schema(request=None, public=True)
+    schema = SchemaGenerator(urlconf=urls).get_schema(request=None, public=True)
     return OpenApiYamlRenderer().render(schema, renderer_context={}).decode()
 
 
@@ -82,6 +83,16 @@ class TestSchema:
             made(monkeypatch)
 
         assert not GENERATOR_STATS, GENERATOR_STATS._warn_cache
+
+    @pytest.mark.parametrize("version", ["3.0.3", "3.1.0", "3.1.1"])
+    def test_is_valid_in_each_version(self, monkeypatch, version):
+        validate_schema(yaml.safe_load(made(monkeypatch, version)))
+
+    def test_leaves_what_the_project_adds_as_it_is(self, monkeypatch):
+        schema = yaml.safe_load(made(monkeypatch, urls="tests.api.tenant_urls"))
+
+        names = [each["name"] for each in schema["paths"]["/{tenant}/mails/"]["get"]["parameters"]]
+        assert {"tenant", "status"} <= set(names)
 
     def test_names_components_as_no_project_does(self, schema):
         ours = [name for name in schema["components"]["schemas"] if not name.startswith(POSTED)]
