@@ -13,7 +13,7 @@ from cmc_webhooks import durable, ingest, missing, rows, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.event_types import RECORD_TYPES
 from cmc_webhooks.models import DeliveryEvent, Notification
-from cmc_webhooks.querysets import NAME_LENGTH, exactly
+from cmc_webhooks.querysets import NAME_LENGTH, exactly, grouped, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -183,9 +183,10 @@ def _differences(using: str, composition: str, day: date, told: Mapping[str, int
     zone = app_settings.rest_time_zone
     start, end = (datetime.combine(each, time.min, zone) for each in (day, day + timedelta(days=1)))
     events = DeliveryEvent.objects.using(using).occurred_between(rows.stored(start), rows.stored(end))
-    events = exactly(events.filter(status__in=told), "mail__server_composition", composition[:NAME_LENGTH])
-    counted = events.order_by().values_list("status").annotate(mails=Count("mail", distinct=True))
-    here = dict(counted)
+    events = events.filter(one_of(using, "status", told))
+    events = exactly(events, "mail__server_composition", composition[:NAME_LENGTH])
+    counted = grouped(events, "status").annotate(mails=Count("mail", distinct=True))
+    here = dict(counted.values_list("status", "mails"))
     return [
         Difference(status, number, here.get(status, 0))
         for status, number in told.items()

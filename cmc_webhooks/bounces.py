@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
-
 from cmc_webhooks.models import Mail
+from cmc_webhooks.querysets import one_of
 from cmc_webhooks.status import BOUNCE_CODES, BOUNCED, BounceClass
 
 if TYPE_CHECKING:
@@ -31,10 +28,8 @@ def of_classes(rows: QuerySet[Any], kinds: Iterable[str], *, by_status: bool = T
             rows = rows.filter(status=BOUNCED)
         if BounceClass.UNKNOWN in kinds:  # and not a delivery with that very word
             rows = rows.filter(bounce_event_id__isnull=False)
-    return rows.filter(reduce(or_, map(_of_class, kinds)))
-
-
-def _of_class(kind: str) -> Q:
-    if kind == BounceClass.UNKNOWN:
-        return ~Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each != kind])
-    return Q(bounce_code__in=[code for code, (_, each) in BOUNCE_CODES.items() if each == kind])
+    if BounceClass.UNKNOWN in kinds:
+        others = [code for code, (_, kind) in BOUNCE_CODES.items() if kind not in kinds]
+        return rows.exclude(one_of(rows.db, "bounce_code", others))
+    codes = [code for code, (_, kind) in BOUNCE_CODES.items() if kind in kinds]
+    return rows.filter(one_of(rows.db, "bounce_code", codes))

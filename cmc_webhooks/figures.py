@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Max, Sum
+from django.utils import timezone
 
 from cmc_webhooks import latency
 from cmc_webhooks.models import DomainCount, MailCount
-from cmc_webhooks.querysets import exactly
+from cmc_webhooks.querysets import exactly, grouped, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from django.db.models import Model, QuerySet
 
-__all__ = ["OF_DOMAINS", "OUTCOMES", "Domain", "Overview", "Range", "by", "by_domain", "mails", "overview"]
+__all__ = [
+    "OF_DOMAINS",
+    "OUTCOMES",
+    "Domain",
+    "Overview",
+    "Range",
+    "by",
+    "by_domain",
+    "mails",
+    "overview",
+    "today",
+]
 
 OF_DOMAINS = ("day", "server_composition", "domain")
 """What the mails to a domain can be told apart by."""
@@ -69,6 +82,11 @@ class Overview:
     """When the domains were complete; None before they were rolled up for the first time."""
 
 
+def today() -> date:
+    """The day that it is in the project's TIME_ZONE, which counts are kept by."""
+    return datetime.now(timezone.get_default_timezone()).date()
+
+
 def mails(using: str, chosen: Range, **columns: Any) -> int:
     """How many mails stand there; `columns` are further conditions on `MailCount`."""
     sums = _within(using, MailCount, chosen).filter(**columns).aggregate(all=Sum("number"))
@@ -77,8 +95,9 @@ def mails(using: str, chosen: Range, **columns: Any) -> int:
 
 def by(using: str, chosen: Range, columns: Sequence[str]) -> list[dict[str, Any]]:
     """The mails of some days by these columns of `MailCount`, sorted by them; one statement."""
-    groups = _within(using, MailCount, chosen).order_by().values(*columns).annotate(mails=Sum("number"))
-    return [dict(group) for group in groups.order_by(*columns) if group["mails"]]
+    groups = grouped(_within(using, MailCount, chosen), *columns).annotate(mails=Sum("number"))
+    names = (*columns, "mails")
+    return [{name: group[name] for name in names} for group in groups.order_by(*columns) if group["mails"]]
 
 
 def by_domain(using: str, chosen: Range, columns: Sequence[str] = ("domain",)) -> list[dict[str, Any]]:
@@ -87,8 +106,8 @@ def by_domain(using: str, chosen: Range, columns: Sequence[str] = ("domain",)) -
     With further columns of `OF_DOMAINS`, sorted by these first. Of each day and composition the 200 domains
     with most mails are told apart; "" is all others.
     """
-    rows = _within(using, DomainCount, chosen).order_by().values(*columns)
-    sums = rows.annotate(**{f"all_{outcome}": Sum(outcome) for outcome in OUTCOMES})
+    groups = grouped(_within(using, DomainCount, chosen), *columns)
+    sums = groups.annotate(**{f"all_{outcome}": Sum(outcome) for outcome in OUTCOMES})
     told = [
         {**{column: row[column] for column in columns}, **{each: row[f"all_{each}"] for each in OUTCOMES}}
         for row in sums
@@ -102,12 +121,15 @@ def overview(using: str, chosen: Range) -> Overview:
     """All figures of some days; four statements."""
     found = Overview()
     units = ("day", "server_composition")
-    groups = _within(using, MailCount, chosen._replace(server_composition=None)).order_by()
-    groups = groups.values_list(*units, "status", "bounce_class")
+    groups = grouped(
+        _within(using, MailCount, chosen._replace(server_composition=None)), *units, "status", "bounce_class"
+    )
     changed: dict[tuple[date, str], datetime] = {}
     by_day: defaultdict[date, Counter[str]] = defaultdict(Counter)
     compositions = set()
-    for day, composition, status, kind, number, at in groups.annotate(Sum("number"), Max("changed_at")):
+    columns = (*units, "status", "bounce_class", "all", "at")
+    sums = groups.annotate(all=Sum("number"), at=Max("changed_at")).values_list(*columns)
+    for day, composition, status, kind, number, at in sums:
         compositions.add(composition)
         if chosen.server_composition in (None, composition):
             by_day[day][status] += number
@@ -131,10 +153,12 @@ def _as_of(
 
 
 def _domains(rows: QuerySet[Any]) -> list[Domain]:
-    sums = rows.values_list("domain").annotate(*(Sum(outcome) for outcome in OUTCOMES))
-    told = sorted((Domain(*each) for each in sums), key=lambda each: (-each.mails, each.domain))
+    names = [f"all_{outcome}" for outcome in OUTCOMES]
+    sums = grouped(rows, "domain").annotate(**{f"all_{outcome}": Sum(outcome) for outcome in OUTCOMES})
+    told = [Domain(*each) for each in sums.values_list("domain", *names)]
+    told.sort(key=lambda each: (-each.mails, each.domain))
     largest = [each.domain for each in told[:LARGEST]]
-    classes = _classes(rows.filter(domain__in=largest).values_list("domain", "latencies"))
+    classes = _classes(rows.filter(one_of(rows.db, "domain", largest)).values_list("domain", "latencies"))
     return [
         each._replace(
             median=latency.quantile(classes[each.domain], 0.5),

@@ -70,14 +70,20 @@ def read(
 
 
 def walk(
-    queryset: QuerySet[Any], keys: Sequence[str], *, size: int, descending: bool = True, cursor: str = ""
+    queryset: QuerySet[Any],
+    keys: Sequence[str],
+    *,
+    first: int,
+    size: int,
+    descending: bool = True,
+    cursor: str = "",
 ) -> Iterator[list[Any]]:
-    """The rows of a page and of all after it, that many at a time.
+    """A page of `first` rows, and all rows after it, `size` at a time.
 
     Raises:
         BadCursor: it is none; before the first row.
     """
-    page = read(queryset, keys, size=size, descending=descending, cursor=cursor)
+    page = read(queryset, keys, size=first, descending=descending, cursor=cursor)
     return _walk(page, queryset, keys, size, descending=descending)
 
 

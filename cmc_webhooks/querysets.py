@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import Q
+from django.db.models.functions import MD5
 from django.utils import timezone
 
 from cmc_webhooks import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "MailQuerySet",
     "NotificationQuerySet",
     "exactly",
+    "grouped",
     "may_be_cut",
+    "one_of",
 ]
 
 Rows = TypeVar("Rows", bound=models.QuerySet[Any])
@@ -37,9 +41,11 @@ ADDRESS_LENGTH, NAME_LENGTH = 320, 255
 USUAL_STATUSES = ("queued", "succeeded")
 """Those that nearly all deliveries have; the others have an index."""
 
-NO_TIME, DAY = timedelta(), timedelta(days=1)
+NO_TIME = timedelta()
 REPEATED = timedelta(hours=2)
 """What a clock that is set back repeats at most: naive times do not tell the first hour from the second."""
+APART = timedelta(days=1) + REPEATED
+"""What a wall clock is less than away from UTC in any zone."""
 
 
 class MailQuerySet(models.QuerySet[Any]):
@@ -75,13 +81,13 @@ class EventQuerySet(models.QuerySet[Any]):
         if after is not None:
             # Further than a day from the bound the key decides alone: planners, who take the two columns for
             # independent, would expect next to nothing of two ranges
-            exact &= Q(pk__gte=wire.key_at(_wall_clock(after, DAY))) | Q(occurred_at__gte=after)
-            by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, -DAY)))
+            exact &= Q(pk__gte=wire.key_at(_wall_clock(after, APART))) | Q(occurred_at__gte=after)
+            by_key &= Q(pk__gte=wire.key_at(_wall_clock(after, -APART)))
         if before is not None:
-            inside = Q(pk__gte=wire.UNTIMED_END, pk__lt=wire.key_at(_wall_clock(before, -DAY)))
+            inside = Q(pk__gte=wire.UNTIMED_END, pk__lt=wire.key_at(_wall_clock(before, -APART)))
             exact &= inside | Q(occurred_at__lt=before)
             # This bound on the key holds for untimed events too: outside the OR it ends what is read.
-            exact &= Q(pk__lt=wire.key_at(_wall_clock(before, DAY)))
+            exact &= Q(pk__lt=wire.key_at(_wall_clock(before, APART)))
         if by_key and self._has_untimed(after, before):
             by_key |= Q(pk__lt=wire.UNTIMED_END)  # an OR, which no database reads as one range
         return self.filter(by_key & exact) if exact else self
@@ -149,7 +155,7 @@ class DeliveryEventQuerySet(MailEventQuerySet):
 
     def with_status(self, *words: str) -> Self:
         """Those with one of these very words; by an index, if none of them is usual."""
-        found = self.filter(reduce(or_, [_is_exactly(self.db, "status", word) for word in words]))
+        found = self.filter(one_of(self.db, "status", words))
         if set(words).isdisjoint(USUAL_STATUSES) and connections[self.db].features.supports_partial_indexes:
             for word in USUAL_STATUSES:  # SQLite takes the index where the query repeats its condition
                 found = found.exclude(status=word)
@@ -187,6 +193,24 @@ def exactly(rows: Rows, name: str, text: str) -> Rows:
     The collations of MariaDB and MySQL take é for e and A for a: they find by index, then bytes are compared.
     """
     return rows.filter(_is_exactly(rows.db, name, text))
+
+
+def one_of(using: str, name: str, texts: Iterable[str]) -> Q:
+    """The condition that a column holds one of these very texts."""
+    texts = sorted(set(texts))
+    if connections[using].vendor != "mysql":
+        return Q(**{f"{name}__in": texts})
+    return reduce(or_, [_is_exactly(using, name, text) for text in texts], Q(pk__in=[]))
+
+
+def grouped(rows: models.QuerySet[Any], *columns: str, **values: Any) -> models.QuerySet[Any]:
+    """Groups of equal values; of texts by their bytes also where the collation of MariaDB takes é for e."""
+    exact = {}
+    if connections[rows.db].vendor == "mysql":
+        texts = [each for each in columns if isinstance(rows.model._meta.get_field(each), models.CharField)]
+        exact = {f"exact_{column}": MD5(column) for column in texts}
+    made: models.QuerySet[Any] = rows.order_by().annotate(**values, **exact).values(*columns, *values, *exact)
+    return made
 
 
 def keys_of_message(mails: models.QuerySet[Any], message_id: str) -> list[UUID]:

@@ -10,21 +10,18 @@ from datetime import time as clock_time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connections
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, Sum, Value, When
-from django.db.models.functions import MD5
 from django.utils import timezone
 
 from cmc_webhooks import counts, durable, latency, rows, store, wire
 from cmc_webhooks.models import DomainCount, Mail, MailCount
-from cmc_webhooks.querysets import exactly
+from cmc_webhooks.querysets import exactly, grouped
 from cmc_webhooks.status import BOUNCED, DeliveryStatus, bounce_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
 
-    from django.db.models import QuerySet
 
 __all__ = ["Recounted", "day_range", "days", "recount", "roll_up"]
 
@@ -95,9 +92,9 @@ def _wrong_by(using: str, day: date) -> counts.Moves:
     mails = Mail.objects.using(using).filter(created_at__gte=begin, created_at__lt=end)
     mails = mails.exclude(delivery_event_id=None, bounce_event_id=None)
     bounced = Case(When(bounce_event_id=None, then=0), default=1, output_field=IntegerField())
-    there = _grouped(using, mails, "server_composition", "status", "bounce_code", bounced=bounced)
+    there = grouped(mails, "server_composition", "status", "bounce_code", bounced=bounced)
     counted = MailCount._default_manager.using(using).filter(day=day)
-    told = _grouped(using, counted, "server_composition", "status", "bounce_class", bounced=Value(2))
+    told = grouped(counted, "server_composition", "status", "bounce_class", bounced=Value(2))
     names = ("server_composition", "status")
     both = (
         there.annotate(all=Count("pk"))
@@ -113,15 +110,6 @@ def _wrong_by(using: str, day: date) -> counts.Moves:
         else:
             moves[counts.Cell(day, composition, status, bounce_class(word) if kind else "")] += number
     return counts.Moves({cell: number for cell, number in moves.items() if number})
-
-
-def _grouped(using: str, found: QuerySet[Any], *columns: str, **values: Any) -> QuerySet[Any]:
-    """Groups of equal texts; by their bytes also where the collation of MariaDB takes é for e."""
-    exact = {}
-    if connections[using].vendor == "mysql":
-        exact = {f"exact_{column}": MD5(column) for column in columns}
-    grouped: QuerySet[Any] = found.order_by().annotate(**values, **exact).values(*columns, *values, *exact)
-    return grouped
 
 
 def roll_up(using: str, *, seconds: float = float("inf"), fresh: timedelta = FRESH) -> int:
@@ -142,9 +130,10 @@ def _stale(using: str, fresh: timedelta) -> Iterator[tuple[date, str, datetime |
     """The days and compositions that changed since they were rolled up, the newest first."""
     marks = DomainCount._default_manager.using(using).filter(domain="")
     rolled = {(mark.day, mark.server_composition): mark.rolled_up_at for mark in marks}
-    changed = MailCount._default_manager.using(using).values_list("day", "server_composition")
+    units = grouped(MailCount._default_manager.using(using), "day", "server_composition")
+    changed = units.annotate(last=Max("changed_at")).values_list("day", "server_composition", "last")
     oldest = rows.stored(datetime.now(UTC) - fresh)
-    for day, composition, changed_at in changed.annotate(last=Max("changed_at")).order_by("-day"):
+    for day, composition, changed_at in changed.order_by("-day"):
         mark = rolled.get((day, composition))
         if mark is None or (mark <= oldest and changed_at >= mark - _LONGEST_TRANSACTION):
             yield day, composition, mark
@@ -215,7 +204,7 @@ def _domains(using: str, day: date, composition: str) -> dict[str, _Sums]:
     ]
     timed = exactly(mails, "server_composition", composition).annotate(took=took)
     place = Case(When(~known, then=-1), *places, default=len(latency.EDGES), output_field=IntegerField())
-    groups = _grouped(using, timed, "domain", "status", place=place).annotate(all=Count("pk"))
+    groups = grouped(timed, "domain", "status", place=place).annotate(all=Count("pk"))
     by_domain: defaultdict[str, _Sums] = defaultdict(_Sums)
     for group in groups:
         number, status = group["all"], group["status"]

@@ -132,7 +132,7 @@ class TestWithStatus:
 
     @pytest.mark.parametrize(
         "asked",
-        [["queued"], ["failed"], ["Queued"], ["odd", "deferred"], ["queued", "failed"], ["none"], [""]],
+        [[], ["queued"], ["failed"], ["Queued"], ["odd", "deferred"], ["queued", "failed"], ["none"], [""]],
         ids=",".join,
     )
     def test_finds_the_very_words(self, words, asked):

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import rows, wire
+from cmc_webhooks import figures, rows, wire
 from cmc_webhooks.admin import base, filters, markup, search, words
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification
 from cmc_webhooks.querysets import ADDRESS_LENGTH
@@ -107,7 +107,7 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
         events = self.model._default_manager.using(queryset.db).filter(pk__lt=wire.key_at(ahead))
         latest = events.order_by("-pk").values_list("occurred_at", flat=True).first()
         zone = timezone.get_default_timezone()
-        return rows.aware(latest).astimezone(zone).date() if latest else filters.today()
+        return rows.aware(latest).astimezone(zone).date() if latest else figures.today()
 
 
 @admin.register(DeliveryEvent)

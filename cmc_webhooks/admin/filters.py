@@ -10,7 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import bounces, event_types, keyset, statistics, wire
+from cmc_webhooks import bounces, event_types, figures, keyset, statistics, wire
 from cmc_webhooks.admin.words import STATUS_WORDS
 from cmc_webhooks.models import Notification, PendingSignal
 from cmc_webhooks.querysets import exactly
@@ -149,18 +149,13 @@ class Days(NamedTuple):
         """Whether both bounds are given, and not further apart."""
         if self.first is None:
             return False
-        last = self.last or today()
+        last = self.last or figures.today()
         return (last - self.first).days < number
 
     def bounds(self) -> tuple[datetime | None, datetime | None]:
         """When they begin and end, as the project stores times."""
         begin = statistics.day_range(self.first)[0] if self.first else None
         return begin, statistics.day_range(self.last)[1] if self.last else None
-
-
-def today() -> date:
-    """The day that it is in the project's TIME_ZONE, which counts are kept by."""
-    return datetime.now(timezone.get_default_timezone()).date()
 
 
 class PeriodFilter(ChoiceFilter):
@@ -189,7 +184,7 @@ class PeriodFilter(ChoiceFilter):
     def days_meant(cls, parameters: Mapping[str, str]) -> Days:
         """The days that the parameters of a list name; bounds that are none are left out."""
         _label, ago = cls.periods.get(parameters.get(cls.parameter_name, ""), ("", None))
-        first = today() - timedelta(days=ago) if ago is not None else None
+        first = figures.today() - timedelta(days=ago) if ago is not None else None
         given = [_day(parameters.get(name, "")) for name in cls.range_parameters]
         starts = [day for day in (first, given[0]) if day is not None]
         return Days(max(starts, default=None), given[1])

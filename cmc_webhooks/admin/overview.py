@@ -114,7 +114,7 @@ def chosen_range(parameters: Mapping[str, str]) -> figures.Range:
     if not any(parameters.get(name) for name in ("since", "from", "to")):
         parameters = {**parameters, "since": DEFAULT_PERIOD}
     days = filters.FirstReceivedFilter.days_meant(parameters)
-    last = days.last or filters.today()
+    last = days.last or figures.today()
     earliest = last - timedelta(days=MOST_DAYS - 1)
     composition = parameters.get("server_composition") or None
     return figures.Range(

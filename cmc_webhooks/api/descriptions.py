@@ -87,7 +87,10 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     ),
     "from": ("The first day that is counted, in the project's zone.", "2023-01-01"),
     "to": ("The last day that is counted, in the project's zone.", "2023-01-31"),
-    "results": ("The sums, in the order of `by`; by domain alone, most mails first.", None),
+    "results": (
+        "The sums, sorted by the columns of `by`; of domains, by day and composition, then most mails first.",
+        None,
+    ),
     "mails": ("How many mails, a number.", 1205),
     "succeeded": ("How many of them were handed over, a number.", 1180),
     "failed": ("How many of them were refused without a bounce, a number.", 5),
@@ -134,7 +137,7 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "recipient": ("An address in any spelling, with or without a name before it.", "hanako@example.jp"),
     "sender": ("The From header's address, in any letter case.", "info@shop.example.jp"),
     "domain": ("The recipient's domain, with or without @, in any letter case.", "example.jp"),
-    "api_data": ("The very text of the X-Api-Data header.", "order-20314"),
+    "api_data": ("The very text of the X-Api-Data header, of which 255 characters count.", "order-20314"),
     "server_composition": ("The very name.", "pro"),
     "server_composition__in": ("One of these names, with commas between them.", ["pro", "sandbox"]),
     "status": ("The very word, known or not.", "failed"),
@@ -153,13 +156,19 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
         _BEFORE + "Of mails, when the first event was received.",
         "2023-01-26T00:00:00+09:00",
     ),
-    "ordering": ("The time to order by, with - the latest first.", None),
+    "ordering": (
+        "The time to order by, with - the latest first; by default so, by the time that is filtered by.",
+        None,
+    ),
     "page_size": ("How many rows a page has.", 200),
     "cursor": ("Where a page begins: take it from `next` or `previous` as it is.", None),
     "format": ("Instead of the Accept header; csv and jsonl are all rows at once.", None),
     "from": ("The first day, in the project's zone; 29 days before the last by default.", "2023-01-01"),
     "to": ("The last day, which is counted, in the project's zone; today by default.", "2023-01-31"),
-    "by": ("What to sum by, with commas; domain goes with day and server_composition alone.", None),
+    "by": (
+        "What to sum by, with commas: day,status by default. domain takes day and server_composition alone.",
+        None,
+    ),
     "If-None-Match": ("The ETag of an answer that one has already.", None),
 }
 """By name: what a parameter means, and an example."""

@@ -11,6 +11,7 @@ from rest_framework import exceptions, pagination
 from rest_framework.utils.urls import replace_query_param
 
 from cmc_webhooks import keyset
+from cmc_webhooks.api.schema import link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,11 +71,11 @@ class KeysetPagination(pagination.CursorPagination):
         return page.rows
 
     def walk(self, queryset: Any, request: Request) -> Iterator[list[Any]]:
-        """All rows from the page that is asked for, a thousand at a time."""
+        """The page that is asked for, and all rows after it, a thousand at a time."""
         cursor = request.query_params.get(self.cursor_query_param, "")
-        keys, descending = self._ordering(request)
+        size, (keys, descending) = self.get_page_size(request), self._ordering(request)
         try:
-            return keyset.walk(queryset, keys, size=1000, descending=descending, cursor=cursor)
+            return keyset.walk(queryset, keys, first=size, size=1000, descending=descending, cursor=cursor)
         except keyset.BadCursor:
             raise _refusal(self.cursor_query_param, _TAKE_IT) from None
 
@@ -90,6 +91,13 @@ class KeysetPagination(pagination.CursorPagination):
             {"name": name, "required": False, "in": "query", "schema": schema}
             for name, schema in schemas.items()
         ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        places = {"next": "after", "previous": "before"}
+        meaning = "The page {} this one, in the order asked for; null where there is none."
+        links = {name: link(meaning.format(place)) for name, place in places.items()}
+        properties = {**links, "results": schema}
+        return {"type": "object", "required": list(properties), "properties": properties}
 
     def get_next_link(self) -> str | None:
         return self._next

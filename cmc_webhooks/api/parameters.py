@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import django_filters.rest_framework as filters
@@ -14,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from cmc_webhooks import bounces, wire
 from cmc_webhooks.api import moments
 from cmc_webhooks.models import Notification
-from cmc_webhooks.querysets import exactly
+from cmc_webhooks.querysets import NAME_LENGTH, exactly, one_of
 from cmc_webhooks.status import BounceClass
 
 if TYPE_CHECKING:
@@ -38,6 +36,8 @@ __all__ = [
 ]
 
 LONGEST = 4000
+MOST = 100
+_AT_MOST = RegexValidator(rf"\A[^,]*(,[^,]*){{0,{MOST - 1}}}\Z", f"At most {MOST} values are allowed.")
 
 
 class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
@@ -55,11 +55,13 @@ class TextFilter(filters.CharFilter):  # type: ignore[misc] # untyped base
 class TextsFilter(TextFilter):
     """One of several texts, with commas between them."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, validators=[_AT_MOST], **kwargs)
+
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value:
             return queryset
-        found = [exactly(queryset, self.field_name, text) for text in value.split(",")]
-        return reduce(or_, found)
+        return queryset.filter(one_of(queryset.db, self.field_name, value.split(",")))
 
 
 class DeliveryStatusFilter(TextFilter):
@@ -69,7 +71,7 @@ class DeliveryStatusFilter(TextFilter):
         return queryset.with_status(value) if value else queryset
 
 
-class DeliveryStatusesFilter(TextFilter):
+class DeliveryStatusesFilter(TextsFilter):
     """One of several, with commas between them."""
 
     def filter(self, queryset: Any, value: str) -> Any:
@@ -80,14 +82,18 @@ class DomainFilter(TextFilter):
     """A recipient domain, in any letter case."""
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return super().filter(queryset, value.removeprefix("@").lower()) if value else queryset
+        bare = value.removeprefix("@").lower()[:NAME_LENGTH]
+        return exactly(queryset, self.field_name, bare) if value else queryset
 
 
 class ApiDataFilter(TextFilter):
-    """API data; SQLite takes the partial index only where the query repeats its condition."""
+    """API data, as much of it as is kept.
+
+    SQLite takes the partial index only where the query repeats its condition.
+    """
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        found = super().filter(queryset, value)
+        found = super().filter(queryset, value[:NAME_LENGTH])
         return found.exclude(**{self.field_name: ""}) if value else found
 
 
@@ -98,7 +104,10 @@ class SenderFilter(TextFilter):
         if not value:
             return queryset
         address = wire.normalise_address(value)
-        usual = Q(**{self.field_name: address})  # which planners know the frequency of
+        if not address:
+            return queryset.none()
+        # Planners know how frequent a text is that is compared as it is
+        usual = Q(**{self.field_name: address}) | Q(**{self.field_name: value})
         bare = Q(**{f"{self.field_name}__iexact": address})
         named = Q(**{f"{self.field_name}__iendswith": f"<{address}>"})
         return queryset.filter(usual | bare | named)
@@ -106,7 +115,7 @@ class SenderFilter(TextFilter):
 
 @extend_schema_field({"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]})
 class BoundFilter(filters.Filter):  # type: ignore[misc] # untyped base
-    """One end of a range of time; `HistoryFilter.filter_queryset` filters by both at once."""
+    """One end of a range of time; the sets of filters filter by both at once."""
 
     field_class = moments.MomentField
 
@@ -152,7 +161,7 @@ class BounceClassesFilter(TextFilter):
     def __init__(self, **kwargs: Any) -> None:
         allowed = "|".join(BounceClass.values)
         message = f"Allowed are, with commas between them: {', '.join(BounceClass.values)}."
-        super().__init__(validators=[RegexValidator(f"^({allowed})(,({allowed}))*$", message)], **kwargs)
+        super().__init__(validators=[RegexValidator(rf"^({allowed})(,({allowed}))*\Z", message)], **kwargs)
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return _of_classes(self, queryset, value.split(",")) if value else queryset

@@ -17,8 +17,11 @@ __all__ = ["MayView", "chosen"]
 
 
 def chosen() -> list[Any]:
-    """The permission classes of every view: `CMC_WEBHOOKS_API_PERMISSIONS`, dotted paths, or `MayView`."""
-    return [import_string(path) for path in app_settings.api_permissions]
+    """The permission classes of every view but the index: `CMC_WEBHOOKS_API_PERMISSIONS`, dotted paths.
+
+    None at all would open the API to everybody: `MayView` is asked then.
+    """
+    return [import_string(path) for path in app_settings.api_permissions] or [MayView]
 
 
 class MayView(permissions.BasePermission):

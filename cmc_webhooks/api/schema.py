@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.settings import spectacular_settings
@@ -16,7 +17,7 @@ from cmc_webhooks.status import BounceClass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Described", "HistorySchema", "StatisticsSchema", "example_of"]
+__all__ = ["Described", "HistorySchema", "StatisticsSchema", "example_of", "link"]
 
 _REFUSAL = {
     "type": "object",
@@ -25,16 +26,28 @@ _REFUSAL = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     },
 }
+_OFFSET = {True: " With its offset from UTC.", False: " In the project's time zone, without an offset."}
 _STREAMS = {
     "text/csv": "All rows from there on, under a line of names (RFC 4180).",
     "application/x-ndjson": "All rows from there on, a JSON object a line.",
 }
 
 
+def _is_old() -> bool:
+    """Whether the project chose OpenAPI 3.0, which has words of its own for some things."""
+    return str(spectacular_settings.OAS_VERSION).startswith("3.0")
+
+
 def example_of(value: Any) -> dict[str, Any]:
-    """An example as the version of OpenAPI has it that the project chose."""
-    is_old = str(spectacular_settings.OAS_VERSION).startswith("3.0")
-    return {"example": value} if is_old else {"examples": [value]}
+    """An example as the project's version of OpenAPI has it."""
+    return {"example": value} if _is_old() else {"examples": [value]}
+
+
+def link(meaning: str) -> dict[str, Any]:
+    """An address, or null."""
+    kind = {"type": "string", "nullable": True} if _is_old() else {"type": ["string", "null"]}
+    example = example_of("https://your.example.com/api/mail/mails/?cursor=bmV4dCxpZD0uLi4=")
+    return {**kind, "format": "uri", "description": meaning, **example}
 
 
 class Described:
@@ -72,7 +85,7 @@ class HistorySchema(AutoSchema):
             if name in WORDS:
                 self._name_words(name, field, or_empty=name in empty)
             if field.get("format") == "date-time":
-                field["description"] += " With its offset from UTC."
+                field["description"] += _OFFSET[settings.USE_TZ]
             example = examples.get(name, FIELDS.get(name, ("", None))[1])
             if example is not None:
                 field.update(example_of(example))
@@ -120,6 +133,7 @@ class HistorySchema(AutoSchema):
             }
             ok["headers"] = {"ETag": tag}
             bodies["304"] = {"description": "The answer is the one of `If-None-Match`."}
+            bodies["412"] = {"description": "The answer is not the one of `If-Match`."}
         example = example_of({"page_size": ["A number from 1 to 200 is allowed."]})
         content = {"application/json": {"schema": self._component("CmcRefusal", {**_REFUSAL, **example})}}
         refusals = {code: {"description": text, "content": content} for code, text in REFUSALS.items()}

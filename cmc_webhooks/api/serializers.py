@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cmc_webhooks import figures, history, keyset, suppression
+from cmc_webhooks import figures, history, keyset, rows, suppression
 from cmc_webhooks.api.schema import Described
 from cmc_webhooks.models import (
     BlockEvent,
@@ -177,6 +176,13 @@ class RejectedEventSerializer(Described, serializers.ModelSerializer[RejectedEve
         read_only_fields = fields
 
 
+class _MomentField(serializers.DateTimeField):
+    """An aware time, told as times of rows are, also where USE_TZ is off."""
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(rows.stored(value))
+
+
 class ClassCountSerializer(Described, serializers.Serializer[Any]):
     """How many of the latest mails bounced with one class."""
 
@@ -192,15 +198,15 @@ class AddressSerializer(Described, serializers.Serializer[suppression.Address]):
     address = serializers.CharField(read_only=True)
     may_send = serializers.BooleanField(source="verdict.may_send", read_only=True)
     forbidden_by = serializers.CharField(source="verdict.reason", read_only=True)
-    forbidden_since = serializers.DateTimeField(source="verdict.since", read_only=True, allow_null=True)
-    forbidden_until = serializers.DateTimeField(source="verdict.until", read_only=True, allow_null=True)
+    forbidden_since = _MomentField(source="verdict.since", read_only=True, allow_null=True)
+    forbidden_until = _MomentField(source="verdict.until", read_only=True, allow_null=True)
     bounces = serializers.SerializerMethodField()
     latest = MailSerializer(many=True, read_only=True)
 
     @extend_schema_field(ClassCountSerializer(many=True))
     def get_bounces(self, address: suppression.Address) -> Any:
-        rows = [{"bounce_class": kind, "mails": mails} for kind, mails in sorted(address.bounces.items())]
-        return ClassCountSerializer(rows, many=True).data
+        counts = [{"bounce_class": kind, "mails": mails} for kind, mails in sorted(address.bounces.items())]
+        return ClassCountSerializer(counts, many=True).data
 
 
 class StatisticsRowSerializer(Described, serializers.Serializer[Any]):
@@ -259,7 +265,7 @@ class StatisticsQuerySerializer(serializers.Serializer[Any]):
         return groups
 
     def validate(self, values: Any) -> Any:
-        last = values.get("to") or timezone.localdate(timezone=timezone.get_default_timezone())
+        last = values.get("to") or figures.today()
         if last.year not in keyset.YEARS:
             allowed = f"The years {keyset.YEARS.start} to {keyset.YEARS.stop - 1} are allowed."
             raise serializers.ValidationError({"to": [allowed]})

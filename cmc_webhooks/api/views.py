@@ -56,6 +56,7 @@ class HistoryRootView(routers.APIRootView):
 
     schema = None  # an index of addresses, not a part of what is described
     permission_classes = [IsAuthenticated]
+    versioning_class = None
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The addresses of the lists, and of the statistics, which are no list of rows."""
@@ -69,6 +70,7 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     schema = HistorySchema()
     permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
+    versioning_class = None  # this API has one version, whatever the project's have
     lookup_value_regex = r"[\s\S]+"  # what is no key is refused here, and not by Django's page
 
     def get_permissions(self) -> list[Any]:
@@ -104,7 +106,9 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         # One row, with an ETag of all that is told of it: 304 to those who have it already.
         response = super().retrieve(request, *args, **kwargs)
-        told = [request.accepted_renderer.media_type, response.data]  # each form has a tag of its own
+        if request.accepted_renderer.format == "api":  # a page for people, with their name on it
+            return response
+        told = [request.accepted_media_type, response.data]  # each form has a tag of its own
         text = json.dumps(told, cls=JSONEncoder, sort_keys=True)
         etag = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
         return get_conditional_response(request._request, etag=etag, response=_tagged(response, etag))
@@ -214,7 +218,8 @@ class StatisticsViewSet(HistoryViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """The sums by what `by` names, in its order."""
-        query = self.query_class(data=request.query_params.dict())
+        given = {name: value for name, value in request.query_params.items() if value}
+        query = self.query_class(data=given)
         refusals.refuse_unread(request, self, query.fields.keys())
         query.is_valid(raise_exception=True)
         chosen, by = query.chosen(), query.validated_data["by"]

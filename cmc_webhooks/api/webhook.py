@@ -21,7 +21,7 @@ def describe_webhook(result: dict[str, Any], generator: Any, request: Any, publi
     except NoReverseMatch:
         return result
     result["paths"][path] = {"post": _OPERATION}
-    result["components"]["schemas"].update(_in_version(_SCHEMAS))
+    result["components"].setdefault("schemas", {}).update(_in_version(_SCHEMAS))
     result["components"]["securitySchemes"] = {
         **result["components"].get("securitySchemes", {}),
         **_SECURITY_SCHEMES,

@@ -57,7 +57,7 @@ def take_domain_counts(using: str, mark: DomainCount, rolled_up_at: datetime | N
 def replace_domain_counts(using: str, domains: Sequence[DomainCount]) -> None:
     """Put these rows, all of one day and composition, in the place of those there are."""
     keys = [row.pk for row in domains]
-    stored = DomainCount._default_manager.using(using)
     first = domains[0]
-    stored.filter(day=first.day, server_composition=first.server_composition).exclude(pk__in=keys).delete()
+    stored = DomainCount._default_manager.using(using).filter(day=first.day)
+    exactly(stored, "server_composition", first.server_composition).exclude(pk__in=keys).delete()
     upsert(using, by_key(domains), ("mails", "succeeded", "failed", "bounced", "latencies", "rolled_up_at"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from cmc_webhooks import suppression
 from tests import factories
+from tests.conftest import bounce
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +62,16 @@ class TestAddresses:
 
         assert (answer["may_send"], answer["forbidden_by"]) == (False, "by_hand")
         assert answer["forbidden_until"] == until.isoformat().replace("+00:00", "Z")
+
+    def test_tell_times_alike_where_they_are_naive(self, api, settings, open_hook):
+        settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+        moment = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(days=1)
+        event = bounce(to="user@example.jp", created=f"{moment:%Y-%m-%d %H:%M:%S}")
+        open_hook.send("bounces", event, api_key=None)
+
+        answer = api.client.get(url("user@example.jp")).json()
+
+        assert answer["forbidden_since"] == answer["latest"][0]["status_at"] == f"{moment:%Y-%m-%dT%H:%M:%S}"
 
     @pytest.mark.parametrize("address", ["%20", "%0A"])
     def test_are_none_without_letters(self, api, address):

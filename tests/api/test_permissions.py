@@ -148,6 +148,10 @@ class TestViews:
         assert own[0].__module__ == views.__name__, f"{name} takes its permissions from the project"
 
     @pytest.mark.parametrize("name", views.__all__)
+    def test_have_one_version(self, name):
+        assert getattr(views, name).versioning_class is None
+
+    @pytest.mark.parametrize("name", views.__all__)
     def test_leave_authentication_throttles_and_renderers_to_the_project(self, name):
         ours = [base for base in getattr(views, name).__mro__ if base.__module__ == views.__name__]
 
@@ -187,6 +191,12 @@ class TestChosenPermissions:
 
         assert {chosen.client.get(url).status_code for url in urls} == {200}
         assert {superuser.client.get(url).status_code for url in urls} == {403}
+
+    @pytest.mark.parametrize("none", [[], ()])
+    def test_are_ours_if_there_are_none(self, paths, settings, none):
+        settings.CMC_WEBHOOKS_API_PERMISSIONS = none
+
+        assert answers(Api(), [url for each in paths.values() for url in each], READING) == {403}
 
     @pytest.mark.parametrize(("name", "key"), [("stats", []), ("address-detail", ["user@example.jp"])])
     def test_of_statistics_and_addresses_are_those_of_mails(self, name, key):

@@ -98,6 +98,23 @@ class TestStreams:
 
         assert len([sql for sql in sent if "LIMIT 11" in sql]) == 4
 
+    @pytest.mark.parametrize("kind", ["csv", "jsonl"])
+    def test_begin_with_the_page_that_a_link_leads_back_to(self, api, kind):
+        factories.MailFactory.create_batch(7)
+        page = api.page(api.list("mail", page_size=3).json()["next"])
+        last = api.page(page["next"])
+
+        back = api.page(last["previous"])
+        text = text_of(api.client.get(f"{last['previous']}&format={kind}"))
+
+        lines = text.splitlines()[kind == "csv" :]
+        assert len(lines) == 4
+        assert back["results"][0]["id"] in lines[0]
+
+    @pytest.mark.parametrize("size", ["0", "201", "x"])
+    def test_refuse_a_size_that_pages_refuse(self, api, size):
+        assert api.list("mail", format="jsonl", page_size=size).status_code == 400
+
     def test_leave_details_alone(self, api):
         mail = factories.MailFactory()
 
@@ -145,9 +162,15 @@ class TestETag:
     def test_is_another_for_another_form(self, api):
         url = f"/api/mails/{factories.MailFactory().pk}/"
 
-        forms = [api.client.get(url, headers={"Accept": each}) for each in ("application/json", "text/html")]
+        kinds = ("application/json", "application/json; indent=4")
+        forms = [api.client.get(url, headers={"Accept": each}) for each in kinds]
 
         assert len({answer.headers["ETag"] for answer in forms}) == 2
+
+    def test_is_none_of_a_page_for_people(self, api):
+        url = f"/api/mails/{factories.MailFactory().pk}/"
+
+        assert "ETag" not in api.client.get(url, headers={"Accept": "text/html"})
 
     def test_is_on_events_too(self, api):
         event = factories.BounceEventFactory()

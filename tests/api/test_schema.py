@@ -13,8 +13,11 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from cmc_webhooks.api import views, webhook
+from tests import factories
+from tests.api.conftest import Api, user_with
 from tests.conftest import PAYLOADS
 
 POSTED = ("Posted", "Receipt")
@@ -124,7 +127,7 @@ class TestSchema:
         detail = schema["paths"]["/api/mail/mails/{id}/"]["get"]
 
         assert set(lists["responses"]) == {"200", "400", "401", "403", "404", "406"}
-        assert set(detail["responses"]) == {"200", "304", "400", "401", "403", "404", "406"}
+        assert set(detail["responses"]) == {"200", "304", "400", "401", "403", "404", "406", "412"}
         assert lists["responses"]["200"]["content"]["text/csv"]["schema"]["type"] == "string"
         assert set(detail["responses"]["200"]["headers"]) == {"ETag"}
 
@@ -134,6 +137,26 @@ class TestSchema:
 
         known = view.pagination_class().query_params | view.filterset_class.base_filters.keys()
         assert {each["name"] for each in parameters} == known | {"format"}
+
+    @pytest.mark.parametrize("name", ["Mail", "DeliveryEvent"])
+    def test_is_true_of_a_page(self, schema, name, db):
+        factories.DeliveryEventFactory.create_batch(3)
+        api = Api(user_with("view_mail", "view_deliveryevent"))
+        ref = {"$ref": f"#/components/schemas/PaginatedCmc{name}List", "components": schema["components"]}
+        kind = {"Mail": "mail", "DeliveryEvent": "delivery-event"}[name]
+
+        first = api.list(kind, page_size=2).json()
+        last = api.page(first["next"])
+
+        for page in (first, last, api.list(kind).json()):
+            Draft202012Validator(ref).validate(page)
+
+    def test_has_the_webhook_alone_too(self, monkeypatch):
+        monkeypatch.setattr(spectacular_settings, "POSTPROCESSING_HOOKS", [webhook.describe_webhook])
+
+        schema = SchemaGenerator(urlconf="tests.api.webhook_urls").get_schema(request=None, public=True)
+
+        assert list(schema["paths"]) == ["/cmc/webhook"]
 
     def test_has_reading_methods_alone_beside_the_webhook(self, schema):
         webhook = schema["paths"].pop("/cmc/webhook")
