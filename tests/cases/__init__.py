@@ -1,4 +1,4 @@
-"""Recorded cases (`cases/public.md`, kinds A to S) through HTTP, and the adapter that they are checked with.
+"""Recorded cases (`cases/public.md`, kinds A to T) through HTTP, and the adapter that they are checked with.
 
 Values go by CMC's names: `rows("delivery")` are stored rows as dicts, `links(bounce)` the deliveries of the
 mail that a bounce is tied to. What is posted through here has sent its signals when the answer is back.
