@@ -6,7 +6,7 @@ import json
 import os
 
 from benchmarks.payloads import KEY
-from example_project.settings import *  # noqa: F403
+from example_project.settings import *  # noqa: F403 - the same, with changes
 from example_project.settings import DATABASES, INSTALLED_APPS
 
 DEBUG = False

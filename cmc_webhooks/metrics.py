@@ -127,7 +127,7 @@ def exposition() -> bytes:
     if not IS_SHARED:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call,unused-ignore]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call,unused-ignore] # in some versions
     registry.register(_from_database)
     return generate_latest(registry)
 

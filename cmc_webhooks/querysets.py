@@ -60,8 +60,8 @@ class MailQuerySet(models.QuerySet[Any]):
         return self.filter(_to_address(self, address))
 
     def for_domain(self, domain: str) -> Self:
-        """The mails to one domain, without its @ and in any letter case."""
-        return exactly(self, "domain", domain.lower()[:NAME_LENGTH])
+        """The mails to one domain, with or without an @ and in any letter case."""
+        return exactly(self, "domain", _domain_form(domain))
 
 
 class EventQuerySet(models.QuerySet[Any]):
@@ -144,6 +144,10 @@ class MailEventQuerySet(EventQuerySet):
         """The events of all mails to one address, in any spelling, with or without a display name."""
         return self.filter(_to_address(self._mails(), address, "mail__"))
 
+    def for_domain(self, domain: str) -> Self:
+        """The events of all mails to one domain, with or without an @ and in any letter case."""
+        return exactly(self, "mail__domain", _domain_form(domain))
+
     def _mails(self) -> models.QuerySet[Any]:
         mail: Any = self.model._meta.get_field("mail").related_model
         mails: models.QuerySet[Any] = mail._default_manager.using(self.db)
@@ -165,6 +169,11 @@ class DeliveryEventQuerySet(MailEventQuerySet):
 def may_be_cut(address: str) -> bool:
     """Whether a column may hold the beginning of this normalised address only, or of a longer one too."""
     return len(address) >= ADDRESS_LENGTH
+
+
+def _domain_form(domain: str) -> str:
+    """A domain as its column holds it."""
+    return domain.removeprefix("@").lower()[:NAME_LENGTH]
 
 
 def _to_address(mails: models.QuerySet[Any], address: str, prefix: str = "") -> Q:

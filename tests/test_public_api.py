@@ -69,7 +69,13 @@ def lines():
     for module, names in promised().items():
         for name in names:
             yield from described(f"{module}.{name}", getattr(import_module(module), name))
-    for kind in (querysets.MailQuerySet, querysets.MailEventQuerySet, querysets.BlockEventQuerySet):
+    for kind in (
+        querysets.MailQuerySet,
+        querysets.DeliveryEventQuerySet,
+        querysets.MailEventQuerySet,
+        querysets.BlockEventQuerySet,
+        querysets.NotificationQuerySet,
+    ):
         yield from described(f"querysets.{kind.__name__}", kind)
     yield from (f"{PREFIX}{name} = {default!r}" for name, default in sorted(DEFAULTS.items()))
     for command in sorted(name for name, app in get_commands().items() if app == "cmc_webhooks"):

@@ -150,3 +150,14 @@ class TestWithStatus:
         plan = models.DeliveryEvent.objects.with_status("deferred").order_by("-pk").explain()
 
         assert "cmc_delivery_unusual" in plan
+
+
+class TestForDomain:
+    @pytest.mark.parametrize("spelling", ["example.jp", "@example.jp", "EXAMPLE.jp"])
+    def test_finds_mails_and_their_events(self, mail, spelling):
+        event = factories.DeliveryEventFactory(mail=mail)
+        other = factories.DeliveryEventFactory(mail=factories.MailFactory(recipient="u@other.example"))
+
+        assert mail in models.Mail.objects.for_domain(spelling)
+        assert event in models.DeliveryEvent.objects.for_domain(spelling)
+        assert other not in models.DeliveryEvent.objects.for_domain(spelling)

@@ -91,10 +91,10 @@ class TestOccurredBetween:
     @pytest.mark.parametrize(
         ("name", "bound", "all_found"),
         [
-            ("after", datetime.min, True),  # noqa: DTZ901
-            ("before", datetime.min, False),  # noqa: DTZ901
-            ("after", datetime.max, False),  # noqa: DTZ901
-            ("before", datetime.max, True),  # noqa: DTZ901
+            ("after", datetime.min, True),  # noqa: DTZ901 - the end of time
+            ("before", datetime.min, False),  # noqa: DTZ901 - the end of time
+            ("after", datetime.max, False),  # noqa: DTZ901 - the end of time
+            ("before", datetime.max, True),  # noqa: DTZ901 - the end of time
         ],
     )
     def test_reaches_to_the_ends_of_time(self, hours, name, bound, all_found, zone):
@@ -146,16 +146,16 @@ class TestOccurredBetween:
     @pytest.mark.parametrize(
         ("after", "before", "found"),
         [
-            (datetime(2023, 1, 25, 14), datetime(2023, 1, 25, 14, 0, 0, 1), True),  # noqa: DTZ001
-            (datetime(2023, 1, 25, 14, 0, 0, 1), None, False),  # noqa: DTZ001
-            (None, datetime(2023, 1, 25, 14), False),  # noqa: DTZ001
-            (datetime.min, datetime.max, True),  # noqa: DTZ901
+            (datetime(2023, 1, 25, 14), datetime(2023, 1, 25, 14, 0, 0, 1), True),  # noqa: DTZ001 - wall clocks
+            (datetime(2023, 1, 25, 14, 0, 0, 1), None, False),  # noqa: DTZ001 - wall clocks
+            (None, datetime(2023, 1, 25, 14), False),  # noqa: DTZ001 - wall clocks
+            (datetime.min, datetime.max, True),  # noqa: DTZ901 - the end of time
         ],
     )
     @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
     def test_is_exact_where_times_are_naive(self, settings, zone, after, before, found):
         settings.USE_TZ, settings.TIME_ZONE = False, zone
-        noon = datetime(2023, 1, 25, 14)  # noqa: DTZ001
+        noon = datetime(2023, 1, 25, 14)  # noqa: DTZ001 - wall clocks
         event = factories.DeliveryEventFactory(
             id=wire.event_key("deliveries", "pro", {}, {}, noon),
             occurred_at=noon,

@@ -19,7 +19,7 @@ START = datetime(1970, 1, 1)  # noqa: DTZ001 - CMC's wall clock
 
 def event_keys():
     """Keys of events from 1970 to 9999, and of many in one second."""
-    days = (datetime(9999, 12, 29) - START).days  # noqa: DTZ001
+    days = (datetime(9999, 12, 29) - START).days  # noqa: DTZ001 - wall clocks
     for number in range(MANY):
         moment = START + timedelta(days=number * days // MANY) if number % 2 else START
         yield wire.event_key("deliveries", "pro", {"n": str(number)}, {}, moment)
@@ -58,8 +58,8 @@ class TestKeys:
             for start in range(0, MANY, 500):
                 some = [adapt(key, connection) for key in keys[start : start + 500]]
                 values = ", ".join(["(%s)"] * len(some))
-                cursor.execute(f"INSERT INTO {table} ({column}) VALUES {values}", some)  # noqa: S608
-            cursor.execute(f"SELECT {column} FROM {table} ORDER BY {column}")  # noqa: S608
+                cursor.execute(f"INSERT INTO {table} ({column}) VALUES {values}", some)  # noqa: S608 - our own names
+            cursor.execute(f"SELECT {column} FROM {table} ORDER BY {column}")  # noqa: S608 - our own names
             read = [str(row[0]).replace("-", "") for row in cursor.fetchall()]
             cursor.execute(f"DROP TABLE {table}")
 

@@ -47,6 +47,10 @@ def _for_address(queryset: MailQuerySet | MailEventQuerySet, name: str, value: s
     return queryset.for_address(value)
 
 
+def _for_domain(queryset: MailQuerySet | MailEventQuerySet, name: str, value: str) -> QuerySet[Any]:
+    return queryset.for_domain(value)
+
+
 def _between(queryset: Any, column: str, after: datetime | None, before: datetime | None) -> Any:
     if after is not None:
         queryset = queryset.filter(**{f"{column}__gte": after})
@@ -110,7 +114,7 @@ class MailFilter(HistoryFilter):
     api_data = parameters.ApiDataFilter("api_data")
     server_composition = parameters.TextFilter("server_composition")
     server_composition__in = parameters.TextsFilter("server_composition")
-    domain = parameters.DomainFilter("domain")
+    domain = parameters.TextFilter(method=_for_domain)
     status = parameters.TextFilter("status")
     status__in = parameters.TextsFilter("status")
     bounce_code = parameters.TextFilter("bounce_code")
@@ -132,7 +136,7 @@ class MailEventFilter(HistoryFilter):
     api_data = parameters.ApiDataFilter("mail__api_data")
     server_composition = parameters.TextFilter("mail__server_composition")
     server_composition__in = parameters.TextsFilter("mail__server_composition")
-    domain = parameters.DomainFilter("mail__domain")
+    domain = parameters.TextFilter(method=_for_domain)
 
 
 class DeliveryEventFilter(MailEventFilter):

@@ -27,7 +27,6 @@ __all__ = [
     "BoundFilter",
     "DeliveryStatusFilter",
     "DeliveryStatusesFilter",
-    "DomainFilter",
     "ResolvedFilter",
     "SenderFilter",
     "SourceFilter",
@@ -76,14 +75,6 @@ class DeliveryStatusesFilter(TextsFilter):
 
     def filter(self, queryset: Any, value: str) -> Any:
         return queryset.with_status(*value.split(",")) if value else queryset
-
-
-class DomainFilter(TextFilter):
-    """A recipient domain, in any letter case."""
-
-    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        bare = value.removeprefix("@").lower()[:NAME_LENGTH]
-        return exactly(queryset, self.field_name, bare) if value else queryset
 
 
 class ApiDataFilter(TextFilter):

@@ -76,7 +76,7 @@ class HistorySchema(AutoSchema):
     view: Any
 
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
-        mapped: Any = super()._map_serializer  # type: ignore[no-untyped-call,unused-ignore]
+        mapped: Any = super()._map_serializer  # type: ignore[no-untyped-call,unused-ignore] # has none
         schema = mapped(serializer, direction, bypass_extensions)
         if always := getattr(serializer, "always", None):
             schema["required"] = sorted(always)
@@ -110,7 +110,7 @@ class HistorySchema(AutoSchema):
         return ref
 
     def _get_parameters(self) -> Any:
-        parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore]
+        parameters = super()._get_parameters()  # type: ignore[no-untyped-call,unused-ignore] # has none
         for parameter in parameters:
             _describe(parameter)
         return parameters
@@ -120,7 +120,7 @@ class HistorySchema(AutoSchema):
         return [header] if self.view.detail else []
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
-        bodies = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call,unused-ignore]
+        bodies = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call,unused-ignore] # has none
         ok, is_list = bodies["200"], self._is_list_view()
         ok["description"] = "A page." if is_list else "What is asked."
         for kind, meaning in _STREAMS.items():

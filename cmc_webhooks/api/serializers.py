@@ -151,7 +151,7 @@ class NotificationSerializer(Described, serializers.ModelSerializer[Notification
     """Events that came together, as counts."""
 
     # A plain text, whose words the schema names; DRF takes the field out of the class
-    source = serializers.CharField(read_only=True)  # type: ignore[assignment]
+    source = serializers.CharField(read_only=True)  # type: ignore[assignment] # see above
 
     class Meta:
         model = Notification

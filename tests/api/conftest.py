@@ -65,4 +65,5 @@ def keys(*rows: Any) -> set[str]:
 @pytest.fixture
 def api(db: None) -> Api:
     """The client of a user who may view everything."""
-    return Api(user_with("view_mail", "view_deliveryevent", "view_bounceevent"))
+    names = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
+    return Api(user_with(*(f"view_{name}" for name in names)))

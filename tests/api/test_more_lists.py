@@ -7,18 +7,10 @@ from datetime import timedelta
 import pytest
 
 from tests import factories
-from tests.api.conftest import Api, user_with
 
 pytestmark = pytest.mark.django_db
 
 START = factories.START
-DOMAIN_COLUMNS = "domain,mails,succeeded,failed,bounced"
-
-
-@pytest.fixture
-def api():
-    names = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
-    return Api(user_with(*(f"view_{name}" for name in names)))
 
 
 class TestLists:

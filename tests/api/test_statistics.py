@@ -8,20 +8,11 @@ import pytest
 from django.urls import reverse
 
 from cmc_webhooks import ingest, statistics, wire
-from tests import factories
-from tests.api.conftest import Api, user_with
 from tests.conftest import bounce, delivery, notification
 
 pytestmark = pytest.mark.django_db
 
-START = factories.START
 DOMAIN_COLUMNS = "domain,mails,succeeded,failed,bounced"
-
-
-@pytest.fixture
-def api():
-    names = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
-    return Api(user_with(*(f"view_{name}" for name in names)))
 
 
 class TestStatistics:

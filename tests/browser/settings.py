@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.settings import *  # noqa: F403
+from tests.settings import *  # noqa: F403 - the same, with changes
 from tests.settings import MIDDLEWARE as _MIDDLEWARE
 
 MIDDLEWARE = [

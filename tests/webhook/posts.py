@@ -9,18 +9,9 @@ import json
 import django
 from django.db import connection
 
-from cmc_webhooks import models
+from tests.cases import TABLES
 from tests.conftest import API_KEY, delivery, notification
 
-TABLES = (
-    models.Mail,
-    models.DeliveryEvent,
-    models.BounceEvent,
-    models.BlockEvent,
-    models.RejectedEvent,
-    models.Notification,
-    models.PendingSignal,
-)
 BASIC = f"Basic {base64.b64encode(b'cmc:a-long-password').decode()}"
 WRONG_BASIC = f"Basic {base64.b64encode(b'cmc:another-password').decode()}"
 GOOD = notification("deliveries", delivery())

@@ -11,15 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from cmc_webhooks import views
 from tests.conftest import API_KEY, FORM, HOOK, bounce, delivery
-from tests.webhook.posts import (
-    GOOD,
-    Unreadable,
-    form,
-    frame,
-    multipart,
-    own_logs,
-    stored,
-)
+from tests.webhook.posts import GOOD, Unreadable, form, frame, multipart, own_logs, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -12,13 +12,7 @@ from django.urls import reverse
 
 from cmc_webhooks import models, signals
 from tests.conftest import API_KEY, FORM, HOOK, PAYLOADS, bounce, delivery
-from tests.webhook.posts import (
-    GOOD,
-    MAX_STATEMENTS,
-    form,
-    multipart,
-    stored,
-)
+from tests.webhook.posts import GOOD, MAX_STATEMENTS, form, multipart, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -9,11 +9,7 @@ from django.db import OperationalError, connection
 
 from cmc_webhooks import durable, ingest, wire
 from tests.conftest import API_KEY, HOOK, bounce, delivery
-from tests.webhook.posts import (
-    GOOD,
-    own_logs,
-    stored,
-)
+from tests.webhook.posts import GOOD, own_logs, stored
 
 pytestmark = pytest.mark.django_db
 

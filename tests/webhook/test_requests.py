@@ -11,14 +11,7 @@ from django.test import Client
 
 from cmc_webhooks import models
 from tests.conftest import API_KEY, FORM, HOOK, delivery
-from tests.webhook.posts import (
-    GOOD,
-    form,
-    frame,
-    multipart,
-    own_logs,
-    stored,
-)
+from tests.webhook.posts import GOOD, form, frame, multipart, own_logs, stored
 
 pytestmark = pytest.mark.django_db
 

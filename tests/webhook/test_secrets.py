@@ -9,16 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.conftest import API_KEY, FORM, HOOK, delivery, notification
-from tests.webhook.posts import (
-    BASIC,
-    GOOD,
-    WRONG_BASIC,
-    Unreadable,
-    form,
-    frame,
-    multipart,
-    stored,
-)
+from tests.webhook.posts import BASIC, GOOD, WRONG_BASIC, Unreadable, form, frame, multipart, stored
 
 pytestmark = pytest.mark.django_db
 

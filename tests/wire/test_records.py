@@ -154,8 +154,8 @@ class TestCreated:
             ("2023-01-25T14:03:06Z", WALL.replace(tzinfo=UTC)),
             ("2023-01-25 14:03:06+09:00", WALL.replace(tzinfo=timezone(timedelta(hours=9)))),
             ("2023-01-25 14:03:06 -0500", WALL.replace(tzinfo=timezone(timedelta(hours=-5)))),
-            ("1970-01-01 00:00:00", datetime(1970, 1, 1)),  # noqa: DTZ001
-            ("9999-12-29 23:59:59", datetime(9999, 12, 29, 23, 59, 59)),  # noqa: DTZ001
+            ("1970-01-01 00:00:00", datetime(1970, 1, 1)),  # noqa: DTZ001 - wall clocks
+            ("9999-12-29 23:59:59", datetime(9999, 12, 29, 23, 59, 59)),  # noqa: DTZ001 - wall clocks
         ],
     )
     def test_is_read_in_these_forms(self, sent, created):

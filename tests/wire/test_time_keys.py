@@ -50,7 +50,7 @@ class TestKeyAt:
     def test_reads_the_wall_clock_of_any_zone(self, zone):
         assert wire.key_at(CREATED.replace(tzinfo=zone)) == wire.key_at(CREATED)
 
-    @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9999, 12, 29)), texts)  # noqa: DTZ001
+    @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9999, 12, 29)), texts)  # noqa: DTZ001 - wall clocks
     def test_parts_the_events_of_a_moment_from_those_before(self, moment, text):
         before = moment - timedelta(milliseconds=1)
 
@@ -61,21 +61,21 @@ class TestKeyAt:
 
         assert key_before < wire.key_at(moment) <= key
 
-    @pytest.mark.parametrize("moment", [datetime.min, datetime(1969, 12, 31, 23, 59)], ids=str)  # noqa: DTZ001, DTZ901
+    @pytest.mark.parametrize("moment", [datetime.min, datetime(1969, 12, 31, 23, 59)], ids=str)  # noqa: DTZ001, DTZ901 - wall clocks
     def test_is_below_every_key_before_1970(self, moment):
         assert wire.key_at(moment) == UUID("00000000-0000-8000-b000-000000000000")
 
     def test_is_above_every_event_at_the_end_of_time(self):
-        last = datetime(9999, 12, 29, 23, 59, 59)  # noqa: DTZ001
+        last = datetime(9999, 12, 29, 23, 59, 59)  # noqa: DTZ001 - wall clocks
 
         key = wire.event_key("deliveries", "pro", {}, {}, last)
 
-        assert key < wire.key_at(datetime.max)  # noqa: DTZ901
+        assert key < wire.key_at(datetime.max)  # noqa: DTZ901 - the end of time
 
 
 class TestUntimedEnd:
     def test_parts_events_without_a_time_from_the_others(self):
-        timed = wire.event_key("deliveries", "pro", {}, {}, datetime(1970, 1, 1, 0, 0, 1))  # noqa: DTZ001
+        timed = wire.event_key("deliveries", "pro", {}, {}, datetime(1970, 1, 1, 0, 0, 1))  # noqa: DTZ001 - wall clocks
 
         assert UNTIMED_KEY < wire.UNTIMED_END < timed
 

@@ -59,7 +59,7 @@ def project(request, tmp_path):
     }
     run(environment, "-m", "django", "migrate", "--verbosity", "0")
     with (tmp_path / "log").open("w") as log:
-        worker = subprocess.Popen(WORKERS[request.param], env=environment, cwd=ROOT, stdout=log, stderr=log)  # noqa: S603
+        worker = subprocess.Popen(WORKERS[request.param], env=environment, cwd=ROOT, stdout=log, stderr=log)  # noqa: S603 - ours
         try:
             yield environment, tmp_path, worker
         finally:
