@@ -157,6 +157,7 @@ class Command(BaseCommand):
                 "Ctrl+C stops the server."
             )
         )
+        self.stdout.flush()
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
