@@ -227,7 +227,7 @@ class TestStatements:
         return [query["sql"] for query in captured.captured_queries]
 
     @pytest.mark.django_db(transaction=True)
-    def test_are_as_many_for_100_events_as_for_ten(self, sent, monkeypatch):
+    def test_are_as_many_for_100_events_as_for_ten(self, sent, monkeypatch, settings):
         monkeypatch.setattr("cmc_webhooks.dispatch.send", lambda *args: None)
 
         one = self.statements(delivery("<one@x>"))
@@ -237,7 +237,9 @@ class TestStatements:
         assert models.PendingSignal.objects.count() == 1 + 1 + 8
         assert len(hundred) <= self.MOST
         if connection.features.max_query_params is None or connection.features.max_query_params > 5000:
-            assert len(one) + 1 == len(ten) == len(hundred) <= 12
+            # It is asked whether the first event is known; on MariaDB also whether some mails are
+            asked = 2 if connection.vendor == "mysql" and settings.CMC_WEBHOOKS_RAW_SQL else 1
+            assert len(one) + asked == len(ten) == len(hundred) <= 12
 
     @pytest.mark.django_db(transaction=True)
     def test_stay_few_for_later_odd_and_repeated_events(self, sent, monkeypatch):
@@ -247,8 +249,11 @@ class TestStatements:
         later = self.statements(*batch_of(100, status="succeeded"))
         repeated = self.statements(*batch_of(100))
         odd = self.statements("odd", *batch_of(99, status="deferred"))
+        new = [delivery(f"<new-{number}@x>") for number in range(50)]
+        mixed = self.statements("odd", *new, *batch_of(50, status="failed"))
 
         assert len(later) <= self.MOST
+        assert len(mixed) <= self.MOST + 2  # BEGIN and COMMIT
         assert len(repeated) == 3
         assert len(odd) <= self.MOST
 

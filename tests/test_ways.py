@@ -117,7 +117,7 @@ class TestWays:
 
     def test_are_chosen_by_database_and_setting(self, settings):
         settings.CMC_WEBHOOKS_RAW_SQL = True
-        fast = {"postgresql": postgresql.WAY, "sqlite": plain.WAY, "mysql": plain.WAY}
+        fast = {"postgresql": postgresql.WAY, "sqlite": plain.SQLITE, "mysql": plain.MARIADB}
 
         assert store.way("default") is fast[connection.vendor]
 
@@ -130,8 +130,8 @@ class TestWays:
         [
             (None, store.PORTABLE),
             ("DEFERRED", store.PORTABLE),
-            ("IMMEDIATE", plain.WAY),
-            ("exclusive", plain.WAY),
+            ("IMMEDIATE", plain.SQLITE),
+            ("exclusive", plain.SQLITE),
         ],
     )
     def test_on_sqlite_are_fast_for_transactions_that_begin_as_writers(

@@ -74,8 +74,8 @@ __all__ = [
 ]
 
 PORTABLE = portable.WAY
-_FAST: dict[str, Way] = {"postgresql": postgresql.WAY, "sqlite": plain.WAY, "mysql": plain.WAY}
-WAYS: tuple[Way, ...] = (portable.WAY, plain.WAY, postgresql.WAY)
+_FAST: dict[str, Way] = {"postgresql": postgresql.WAY, "sqlite": plain.SQLITE, "mysql": plain.MARIADB}
+WAYS: tuple[Way, ...] = (portable.WAY, plain.SQLITE, plain.MARIADB, postgresql.WAY)
 
 _AS_WRITER = ("IMMEDIATE", "EXCLUSIVE")
 

@@ -1,7 +1,7 @@
 """SQLite, MariaDB, MySQL: the statements of the portable way without the ORM's cost for each value.
 
-A new mail is written once, as it is after the merge. On SQLite this wants transactions that begin as writers
-(`IMMEDIATE`), since reading comes first.
+A new mail is written once, as it is after the merge; beside stored ones twice, where rivals are locked out.
+On SQLite this wants transactions that begin as writers (`IMMEDIATE`), since reading comes first.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from django.db import IntegrityError, connections, models
 
 from cmc_webhooks.models import Mail, instances
 from cmc_webhooks.store.counted import count
-from cmc_webhooks.store.sets import MERGED, reading
+from cmc_webhooks.store.sets import MERGED, by_key, reading
 from cmc_webhooks.store.ways import Direct, Raced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 # The rows that have these keys.
 _SELECT = "SELECT {columns} FROM {table} WHERE id IN ({places})"
-# ... in key order, and locked; SQLite has one writer at a time.
-_LOCKING = _SELECT + " ORDER BY id FOR UPDATE"
+# ... in key order, and locked.
+_LOCK = _SELECT + " ORDER BY id FOR UPDATE"
 
 _INSERT = "INSERT INTO {table} ({columns}) VALUES {places}"
+# Leaves a row that is there as it is, but locks it.
+_KEEP = _INSERT + " ON DUPLICATE KEY UPDATE id = VALUES(id)"
 _UPSERT = _INSERT + " ON DUPLICATE KEY UPDATE {assignments}"
 _UPDATE = "UPDATE {table} SET {assignments} WHERE id = %s"
 
@@ -37,23 +40,15 @@ _AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField)
 
 
 class Plain(Direct):
-    """Statements of many rows; on SQLite one for each row, prepared once."""
+    """Statements of many rows; SQLite has one writer at a time, so nothing is locked."""
 
     def known(
         self, using: str, model: type[MailEvent | BlockEvent] | None, keys: Collection[UUID]
     ) -> set[UUID]:
-        if model is None:
-            return set()
-        return {row[0] for row in _select(using, _SELECT, model, [model._meta.pk], keys)}
+        return set() if model is None else _known(using, model, keys)
 
-    def locked(self, using: str, keys: Sequence[UUID]) -> list[Mail]:
-        fields: Any = Mail._meta.concrete_fields
-        names = [field.attname for field in fields]
-        sql = _LOCKING if connections[using].features.has_select_for_update else _SELECT
-        return [
-            instances.made(Mail, dict(zip(names, values, strict=True)), using)
-            for values in _select(using, sql, Mail, fields, keys)
-        ]
+    def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
+        return _stored(using, _SELECT, mails)
 
     def put(
         self,
@@ -73,7 +68,49 @@ class Plain(Direct):
         count(using, parts)
 
 
-WAY = Plain()
+class Locking(Plain):
+    """Statements of many rows, with rivals locked out: each takes all its locks in the order of the keys.
+
+    InnoDB waits for a row's lock before it says that the key is taken, so new mails beside stored ones are
+    inserted while locking, not after it. New mails alone are written once, after the merge: there a batch
+    that a rival overtook rolls its own rows back, and several who wait for them may deadlock, and try again.
+    """
+
+    def lock(
+        self,
+        using: str,
+        mails: Iterable[Mail],
+        model: type[MailEvent | BlockEvent] | None,
+        keys: Collection[UUID],
+        known_before: AbstractSet[UUID] | None,
+    ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
+        mails = by_key(mails)
+        if len(mails) > 1 and 0 < len(_known(using, Mail, [mail.id for mail in mails])) < len(mails):
+            _insert(using, mails, _KEEP)
+            known_before = None  # from here on it is exact, so that these rows need not be rolled back
+        return super().lock(using, mails, model, keys, known_before)
+
+    def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
+        return _stored(using, _LOCK, mails)
+
+
+SQLITE = Plain()
+MARIADB = Locking()
+
+
+def _known(using: str, model: type[models.Model], keys: Collection[UUID]) -> set[UUID]:
+    """Those of `keys` that there are rows for."""
+    return {key for (key,) in _select(using, _SELECT, model, [model._meta.pk], keys)}
+
+
+def _stored(using: str, sql: str, mails: Sequence[Mail]) -> list[Mail]:
+    """The rows of these mails."""
+    fields: Any = Mail._meta.concrete_fields
+    names = [field.attname for field in fields]
+    return [
+        instances.made(Mail, dict(zip(names, values, strict=True)), using)
+        for values in _select(using, sql, Mail, fields, [mail.id for mail in mails])
+    ]
 
 
 def _select(
@@ -93,10 +130,10 @@ def _select(
         return [[each(value) for each, value in zip(read, row, strict=True)] for row in cursor.fetchall()]
 
 
-def _insert(using: str, rows: Sequence[models.Model]) -> None:
+def _insert(using: str, rows: Sequence[models.Model], sql: str = _INSERT) -> None:
     if rows:
         names = [field.attname for field in rows[0]._meta.concrete_fields]
-        _many(using, _INSERT, rows, names)
+        _many(using, sql, rows, names)
 
 
 def _update(using: str, mails: Sequence[Mail]) -> None:
@@ -112,7 +149,7 @@ def _update(using: str, mails: Sequence[Mail]) -> None:
         with connection.cursor() as cursor:
             cursor.executemany(sql, _values(connection, mails, [*MERGED, "id"]))
     else:
-        _many(using, _UPSERT, mails, [field.attname for field in Mail._meta.concrete_fields])
+        _insert(using, mails, _UPSERT)
 
 
 def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[str]) -> None:

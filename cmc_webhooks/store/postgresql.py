@@ -65,12 +65,12 @@ class PostgreSQL(Direct):
             cursor.execute(_known(using, model), [_array(sorted(keys))])
             return {key for (key,) in cursor.fetchall()}
 
-    def locked(self, using: str, keys: Sequence[UUID]) -> list[Mail]:
-        if not keys:
+    def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
+        if not mails:
             return []
         sql, names = _lock(using)
         with connections[using].cursor() as cursor:
-            cursor.execute(sql, [_array(keys)])
+            cursor.execute(sql, [_array(mail.id for mail in mails)])
             return [
                 instances.made(Mail, dict(zip(names, values, strict=True)), using)
                 for values in cursor.fetchall()

@@ -76,7 +76,7 @@ class Direct(Way):
         known_before: AbstractSet[UUID] | None,
     ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
         given = {mail.id: mail for mail in mails}
-        stored = {mail.id: mail for mail in self.locked(using, sorted(given))}
+        stored = {mail.id: mail for mail in self.locked(using, by_key(given.values()))}
         if known_before is None:  # an event is known with its mail only
             known_before = self.known(using, model, keys) if stored or not given else frozenset()
         return given | stored, known_before
@@ -97,8 +97,8 @@ class Direct(Way):
             instances.note_stored(row, using)
 
     @abstractmethod
-    def locked(self, using: str, keys: Sequence[UUID]) -> list[Mail]:
-        """The mails that have these keys, which come in their order, locked in it."""
+    def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
+        """The stored rows of these mails, which come in key order, locked in it."""
 
     @abstractmethod
     def put(
