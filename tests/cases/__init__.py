@@ -14,6 +14,22 @@ from django.test import TestCase
 from cmc_webhooks import models
 from tests.conftest import CASES, Hook
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""Stands where characters were that no database takes."""
+DELIVERY_FIELDS = (
+    "messageId",
+    "from",
+    "to",
+    "returnPath",
+    "subject",
+    "apiData",
+    "status",
+    "reason",
+    "sourceIp",
+    "senderIp",
+)
+"""The fields of a delivery that are texts, as CMC names them."""
+
 INDEX = json.loads((CASES / "index.json").read_text())
 
 _TYPES = {"delivery": models.DeliveryEvent, "bounce": models.BounceEvent}
