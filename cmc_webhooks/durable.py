@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 
+from cmc_webhooks.prelude import SetFirst
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -136,7 +138,7 @@ def described(error: Exception) -> str:
 @contextmanager
 def _short_waits(connection: BaseDatabaseWrapper) -> Iterator[None]:
     if connection.vendor == "postgresql":
-        with connection.execute_wrapper(_SetFirst(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")):
+        with connection.execute_wrapper(SetFirst(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")):
             yield
     elif getattr(connection, "mysql_is_mariadb", False):
         # It has no setting for one transaction: each statement carries it, the session stays as it was.
@@ -145,29 +147,6 @@ def _short_waits(connection: BaseDatabaseWrapper) -> Iterator[None]:
             yield
     else:
         yield
-
-
-class _SetFirst:
-    """Sets something before the first statement: on the same way to the server where the driver can."""
-
-    def __init__(self, statement: str) -> None:
-        self._statement: str | None = statement
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if self._statement is None:
-            return execute(sql, params, many, context)
-        setting, self._statement = self._statement, None
-        connection, cursor = context["connection"], context["cursor"]
-        if (
-            many
-            or not hasattr(connection.connection, "pgconn")
-            or connection.features.uses_server_side_binding
-        ):
-            execute(setting, None, False, context)
-            return execute(sql, params, many, context)
-        result = execute(f"{setting}; {sql}", params, many, context)
-        cursor.nextset()  # psycopg 3 stands at the answer to the first
-        return result
 
 
 def _may_pass(connection: BaseDatabaseWrapper, error: Exception) -> bool:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.models import Q
 from django.utils import timezone
+
+from cmc_webhooks.prelude import few_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +59,8 @@ def read(
     if position:
         queryset = queryset.filter(_behind(keys, position, "lt" if downwards else "gt"))
     order = [f"-{key}" if downwards else key for key in keys]
-    rows = list(queryset.order_by(*order)[: size + 1])
+    with few_rows(connections[queryset.db]):
+        rows = list(queryset.order_by(*order)[: size + 1])
     more, rows = len(rows) > size, rows[:size]
     if way == _PREVIOUS:
         rows.reverse()

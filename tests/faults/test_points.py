@@ -15,7 +15,10 @@ from tests.faults import harness
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAY = type(store.way("default")).__module__.removeprefix("cmc_webhooks.")
+MODULE = sys.modules[type(store.way("default")).__module__]
+NAME = next(name for name, value in vars(MODULE).items() if value is store.way("default"))
+STORE = MODULE.__name__.removeprefix("cmc_webhooks.")
+WAY = f"{STORE}.{NAME}"
 INSIDE = {
     "store.portable": {
         "after the notification": ("store.portable.insert", "after", 1),
@@ -34,13 +37,13 @@ INSIDE = {
 # Where the process ends: the function that is not reached or not left, and the how manyth call of it.
 POINTS = {
     "before the transaction": ("durable.atomic", "before", 1),
-    "after the known keys are read": (f"{WAY}.WAY.known", "after", 1),
-    "before the mails are locked": (f"{WAY}.WAY.lock", "before", 1),
-    "after the mails are locked": (f"{WAY}.WAY.lock", "after", 1),
+    "after the known keys are read": (f"{WAY}.known", "after", 1),
+    "before the mails are locked": (f"{WAY}.lock", "before", 1),
+    "after the mails are locked": (f"{WAY}.lock", "after", 1),
     "after the outbox": ("dispatch.owe", "after", 1),
     "after the rejections": ("store.reject", "after", 1),
-    **INSIDE.get(WAY, {}),
-    "after all is written": (f"{WAY}.WAY.write", "after", 1),
+    **INSIDE.get(STORE, {}),
+    "after all is written": (f"{WAY}.write", "after", 1),
     "after the commit": ("dispatch.send", "before", 1),
     "before receiver 1": ("calls.Call.send", "before", 1),
     "after receiver 1 of 25": ("calls.Call.send", "after", 1),

@@ -194,14 +194,16 @@ class TestEachCommand:
         for statement in self.places(history, name):
             history.write()
             prepare(history)
-            with after(statement, fault):
+            with after(statement, fault) as statements:
                 line, code = run(name)
-            ends.append((line, code))
+            if len(statements) >= statement:  # how many they are may differ: rows are claimed in any order
+                ends.append((line, code))
             assert "\n" not in line
             assert PERSON not in line
             assert name == "cmc_rebuild_counts" or history.is_counted(), f"after {statement}"
             assert run(name) == ("", 0)
             assert is_done(history), f"after {statement}"
+        assert len(ends) > 1
         return ends
 
     def places(self, history, name):

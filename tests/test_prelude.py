@@ -1,0 +1,71 @@
+"""Settings that ride along with a statement; those of a transaction are tested with `durable.atomic`."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from cmc_webhooks import keyset, models
+from tests.factories import MailFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="PostgreSQL alone is told anything in front of a statement"
+)
+
+
+def setting():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW parallel_setup_cost")
+        return cursor.fetchone()[0]
+
+
+def page():
+    """The statements that a page takes, after it was found to be right."""
+    mail = MailFactory()
+    with CaptureQueriesContext(connection) as captured:
+        found = keyset.read(models.Mail.objects.all(), ["created_at", "id"], size=1)
+    assert found.rows == [mail]
+    return [query["sql"] for query in captured]
+
+
+class TestFewRows:
+    def test_takes_one_statement_on_any_database(self):
+        assert len(page()) == 1
+
+    @on_postgresql
+    def test_rides_along_and_does_not_outlast_the_statement(self):
+        before = setting()
+
+        (sql,) = page()
+
+        assert sql.startswith('SET LOCAL parallel_setup_cost = 100000; SELECT "cmc_webhooks_mail"')
+        assert setting() == before
+
+    @on_postgresql
+    def test_leaves_a_transaction_alone(self):
+        with transaction.atomic():
+            before = setting()
+            statements = page()
+            assert setting() == before
+
+        assert not [sql for sql in statements if "SET" in sql]
+
+    @on_postgresql
+    def test_is_left_out_where_a_driver_takes_one_statement_at_a_time(self, monkeypatch):
+        monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
+
+        (sql,) = page()
+
+        assert sql.startswith("SELECT")
+
+    @on_postgresql
+    def test_holds_for_a_connection_that_is_opened_for_the_page(self):
+        MailFactory()
+        connection.close()
+
+        found = keyset.read(models.Mail.objects.all(), ["id"], size=1)
+
+        assert len(found.rows) == 1
