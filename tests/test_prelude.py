@@ -41,7 +41,7 @@ class TestFewRows:
 
         (sql,) = page()
 
-        assert sql.startswith('SET LOCAL parallel_setup_cost = 100000; SELECT "cmc_webhooks_mail"')
+        assert sql.startswith('SET LOCAL parallel_setup_cost = 10000; SELECT "cmc_webhooks_mail"')
         assert setting() == before
 
     @on_postgresql
