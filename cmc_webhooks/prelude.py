@@ -5,11 +5,11 @@ That is psycopg 3 where it puts the parameters into the statement itself, as Dja
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -36,18 +36,16 @@ class SetFirst:
         return _both(setting, execute, sql, params, context)
 
 
-@contextmanager
-def few_rows(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def few_rows(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
     """PostgreSQL plans for the few rows of a page, where that costs no statement and outlasts none."""
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
-        yield
-    else:
-        with connection.execute_wrapper(_for_few_rows):
-            yield
+    if connection.vendor != "postgresql":
+        return nullcontext()
+    return connection.execute_wrapper(_for_few_rows)
 
 
 def _for_few_rows(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if many or not _takes_two(context["connection"]):
+    connection = context["connection"]
+    if many or not connection.autocommit or not _takes_two(connection):  # no autocommit: in a transaction
         return execute(sql, params, many, context)
     return _both(_FEW_ROWS, execute, sql, params, context)
 
