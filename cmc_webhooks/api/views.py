@@ -51,12 +51,11 @@ __all__ = [
 ]
 
 
-class HistoryRootView(routers.APIRootView):
+class HistoryRootView(permissions.HistoryView, routers.APIRootView):
     """The history of mails that were sent through Customers Mail Cloud."""
 
     schema = None  # an index of addresses, not a part of what is described
     permission_classes = [IsAuthenticated]
-    versioning_class = None
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The addresses of the lists, and of the statistics, which are no list of rows."""
@@ -64,13 +63,12 @@ class HistoryRootView(routers.APIRootView):
         return super().get(request, *args, **kwargs)
 
 
-class HistoryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
+class HistoryViewSet(permissions.HistoryView, viewsets.ReadOnlyModelViewSet[Any]):
     """What all lists and details have in common."""
 
     schema = HistorySchema()
     permission_classes = [permissions.MayView]
     filter_backends = [filters.FilterBackend]
-    versioning_class = None  # this API has one version, whatever the project's have
     lookup_value_regex = r"[\s\S]+"  # what is no key is refused here, and not by Django's page
 
     def get_permissions(self) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from urllib.parse import quote
 
 import pytest
@@ -55,6 +56,34 @@ class TestOddValues:
         }
 
         assert {asked: code for asked, code in answers.items() if code not in (200, 400, 404)} == {}
+
+
+@pytest.mark.parametrize("form", ["json", "api", "csv"])
+@pytest.mark.parametrize("name", [*(f"{each}-list" for each in VIEWS), "stats", "api-root"])
+class TestOddNames:
+    """PostgreSQL cannot even look for a NUL: who gives one for a name or a session is nobody."""
+
+    @pytest.mark.parametrize("pair", [b"\0:", b"\0:\0", b"a\0b:c", b"\xff\0:x", b"x" * 5000 + b":"], ids=repr)
+    def test_of_basic_authentication_are_refused(self, name, form, pair):
+        header = f"Basic {base64.b64encode(pair).decode()}"
+
+        answer = Api().client.get(self.url(name, form), HTTP_AUTHORIZATION=header)
+
+        assert answer.status_code in self.REFUSED, answer.content
+
+    def test_of_sessions_are_refused(self, name, form):
+        api = Api()
+        api.client.cookies["sessionid"] = "\0" * 32
+
+        answer = api.client.get(self.url(name, form))
+
+        assert answer.status_code in self.REFUSED, answer.content
+
+    REFUSED = (401, 403, 404)  # 404 for a form that the view has not
+
+    @staticmethod
+    def url(name, form):
+        return reverse(f"cmc_webhooks_api:{name}") + f"?format={form}"
 
 
 class TestOddParameters:

@@ -1,4 +1,4 @@
-"""schemathesis against a live server: `tox run -e contract`. Nothing is collected without CMC_CONTRACT.
+"""schemathesis against a live server: `tox -e contract-sqlite`. Nothing is collected without CMC_CONTRACT.
 
 CMC_CONTRACT says how many examples are made for each operation: 30 in CI, 200 in full.
 """
