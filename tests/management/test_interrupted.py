@@ -191,7 +191,8 @@ class TestEachCommand:
         """Interrupt it at some places, and run it again each time; what the first runs ended with."""
         _, prepare, is_done = COMMANDS[name]
         ends = []
-        for statement in self.places(history, name):
+        places = self.places(history, name)
+        for statement in places:
             history.write()
             prepare(history)
             with after(statement, fault) as statements:
@@ -203,7 +204,7 @@ class TestEachCommand:
             assert name == "cmc_rebuild_counts" or history.is_counted(), f"after {statement}"
             assert run(name) == ("", 0)
             assert is_done(history), f"after {statement}"
-        assert len(ends) > 1
+        assert len(ends) >= len(places) - 1
         return ends
 
     def places(self, history, name):

@@ -125,10 +125,10 @@ class Command(BaseCommand):
         else:
             body = json.dumps(json.loads(payload.read_bytes()) | {"api_key": key}).encode()
             content_type = "application/json"
-        request = urllib.request.Request(  # noqa: S310 - our own server - the server that was just started
+        request = urllib.request.Request(  # noqa: S310 - the server that was just started
             base + reverse("cmc_webhooks:webhook"), body, {"Content-Type": content_type}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
             answer: dict[str, int] = json.load(response)
         return answer
 
