@@ -19,7 +19,7 @@ from django.db import connection
 from django.test import override_settings
 
 from cmc_webhooks import models
-from cmc_webhooks.store import portable
+from cmc_webhooks.store import orm
 
 
 class Uncounted(ingest.Site):
@@ -28,7 +28,7 @@ class Uncounted(ingest.Site):
     shift = 50_000_000
 
     def _ask(self, environ):
-        with mock.patch.object(portable, "count"):
+        with mock.patch.object(orm, "count"):
             super()._ask(environ)
 
 

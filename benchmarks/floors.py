@@ -53,8 +53,8 @@ def rows(body: bytes, now: datetime) -> tuple[list[dict[str, Any]], list[dict[st
             mails[mail] = {
                 "id": mail, "message_id": event["messageId"], "recipient": recipient,
                 "address": recipient.lower(), "domain": recipient.rpartition("@")[2],
-                "header_from": event["from"], "return_path": event["returnPath"],
-                "subject": event["subject"], "api_data": event["apiData"],
+                "header_from": event["from"], "sender": event["from"].lower(),
+                "return_path": event["returnPath"], "subject": event["subject"], "api_data": event["apiData"],
                 "status": event["status"], "phase": PHASES[event["status"]],
                 "event": key, "at": at, "reason": event["reason"],
             }  # fmt: skip
@@ -112,11 +112,12 @@ said AS (INSERT INTO floor_notification
     VALUES (%(notification)s, %(now)s, 'webhook', 'deliveries', 'pro', %(events)s, 0, 0)),
 mails AS (
     INSERT INTO floor_mail AS m
-    SELECT r.id, message_id, recipient, address, domain, header_from, return_path, subject, api_data, 'pro',
-           status, '', status, event, '', NULL, at, reason, 1, %(now)s, at, at, NULL
+    SELECT r.id, message_id, recipient, address, domain, header_from, sender, return_path, subject, api_data,
+           'pro', status, '', status, event, '', '', NULL, at, reason, 1, %(now)s, at, at, NULL
     FROM given, json_to_recordset(it->'mails') AS r(
         id uuid, message_id text, recipient text, address text, domain text, header_from text,
-        return_path text, subject text, api_data text, status text, event uuid, at timestamptz, reason text)
+        sender text, return_path text, subject text, api_data text, status text, event uuid,
+        at timestamptz, reason text)
     ORDER BY r.id
     ON CONFLICT (id) DO UPDATE SET
         status = EXCLUDED.status, previous_status = m.status, delivery_status = EXCLUDED.status,
@@ -216,10 +217,11 @@ _PLAIN_NOTIFICATION = (
     " rejected) VALUES (%s, %s, 'webhook', 'deliveries', 'pro', %s, %s, 0)"
 )
 _PLAIN_MAIL = (
-    "INSERT INTO floor_mail (id, message_id, recipient, address, domain, header_from, return_path, subject,"
-    " api_data, server_composition, status, previous_status, delivery_status, delivery_event_id, bounce_code,"
-    " bounce_event_id, status_at, reason, version, created_at, first_event_at, last_event_at, erased_at)"
-    f" VALUES ({', '.join(['%s'] * 23)})"
+    "INSERT INTO floor_mail (id, message_id, recipient, address, domain, header_from, sender, return_path,"
+    " subject, api_data, server_composition, status, previous_status, delivery_status, delivery_event_id,"
+    " bounce_code, bounce_class, bounce_event_id, status_at, reason, version, created_at, first_event_at,"
+    " last_event_at, erased_at)"
+    f" VALUES ({', '.join(['%s'] * 25)})"
 )
 _SQLITE_UPSERT = (
     " ON CONFLICT (id) DO UPDATE SET previous_status = status, status = excluded.status,"
@@ -258,9 +260,9 @@ def _plain_statements(
     mail_rows = [
         [
             key(row["id"]), row["message_id"], row["recipient"], row["address"], row["domain"],
-            row["header_from"], row["return_path"], row["subject"], row["api_data"], "pro", row["status"], "",
-            row["status"], key(row["event"]), "", None, at[row["at"]], row["reason"], 1, moment,
-            at[row["at"]], at[row["at"]], None,
+            row["header_from"], row["sender"], row["return_path"], row["subject"], row["api_data"], "pro",
+            row["status"], "", row["status"], key(row["event"]), "", "", None, at[row["at"]], row["reason"],
+            1, moment, at[row["at"]], at[row["at"]], None,
         ]
         for row in mails
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a look at the health costs when much is owed or fetched: `python -m benchmarks.health --rows 1000000`.
+"""Cost of a health check with many pending signals or fetched rows: `python -m benchmarks.health`.
 
 On the empty database that DATABASE_URL names. The rows that are due first hold 25 signals each, others one;
 what is fetched came after the last notification that was posted.
@@ -17,7 +17,9 @@ from benchmarks import ingest  # noqa: F401 - sets Django up
 from django.core.management import call_command
 from django.db import connection
 
-from cmc_webhooks import health, models, store, wire
+from cmc_webhooks import models, wire
+from cmc_webhooks.models import routing
+from cmc_webhooks.monitoring import health
 
 ROUNDS = 9
 FULL_ROWS = 2_000
@@ -55,7 +57,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
     call_command("migrate", run_syncdb=True, verbosity=0)
-    using = store.alias()
+    using = routing.write_alias()
     for state in ("nothing", "fetched", "pending", "dead"):
         if state == "pending":
             fill(rows)

@@ -25,7 +25,10 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, transaction
 
-from cmc_webhooks import models, statistics, store, wire
+from cmc_webhooks import models, wire
+from cmc_webhooks.statistics import recount, rollup
+from cmc_webhooks.status import bounce_class
+from cmc_webhooks.store import bulk
 
 DAYS = 365
 DOMAINS = [f"domain{number}.example.jp" for number in range(2000)]
@@ -74,7 +77,7 @@ class Writer:
         ordered = sorted(self.rows, key=attrgetter("id"))
         with transaction.atomic():
             for start in range(0, len(ordered), AT_ONCE):
-                store.insert_plainly("default", ordered[start : start + AT_ONCE])
+                bulk.insert_plainly("default", ordered[start : start + AT_ONCE])
 
 
 def fill(events: int, first: int = 0, end: datetime | None = None, progress=print) -> None:
@@ -142,10 +145,12 @@ def story(dice, number, at, domain, codes, weights):
     mail = models.Mail(
         id=wire.mail_key(bare, composition, address, wire.time_key(0)),
         message_id=f"<{bare}>", recipient=address, address=address, domain=domain,
-        header_from="info@shop.example.jp", return_path="bounce@shop.example.jp",
-        subject=dice.choice(SUBJECTS), api_data=f"order-{number}" if number % 3 == 0 else "",
+        header_from="info@shop.example.jp", sender="info@shop.example.jp",
+        return_path="bounce@shop.example.jp", subject=dice.choice(SUBJECTS),
+        api_data=f"order-{number}" if number % 3 == 0 else "",
         server_composition=composition, status=outcome, previous_status="queued", delivery_status=outcome,
-        bounce_code="", status_at=done, reason="" if outcome == "succeeded" else REASON, version=2,
+        bounce_code="", bounce_class="", status_at=done,
+        reason="" if outcome == "succeeded" else REASON, version=2,
         created_at=received(at), first_event_at=at, last_event_at=done,
     )  # fmt: skip
     queued = delivery(mail, "queued", at)
@@ -161,6 +166,7 @@ def story(dice, number, at, domain, codes, weights):
         )  # fmt: skip
         its_events.append(bounced)
         mail.bounce_event_id, mail.bounce_code, mail.status, mail.version = bounced.id, code, "bounced", 3
+        mail.bounce_class = bounce_class(code).value
         mail.previous_status, mail.status_at, mail.last_event_at, mail.reason = outcome, late, late, REASON
     return mail, its_events
 
@@ -211,8 +217,8 @@ def main() -> None:
     print(f"filled in {time.monotonic() - began:.0f} s")
     analyse()
     for name, work in (
-        ("counted", lambda: statistics.recount("default", statistics.days("default"))),
-        ("rolled up", lambda: statistics.roll_up("default", fresh=timedelta())),
+        ("counted", lambda: recount.recount("default", recount.days("default"))),
+        ("rolled up", lambda: rollup.roll_up("default", fresh=timedelta())),
     ):
         began = time.monotonic()
         print(f"{name}: {work()} in {time.monotonic() - began:.0f} s")

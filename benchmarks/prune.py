@@ -156,23 +156,23 @@ class Turns:
 
 def prune(kind, before, seconds):
     """Prune for so long at most; the turns, and the seconds and rows of each batch's transaction."""
-    spent, turns, let_go = [], Turns(seconds), retention._let_go
+    spent, turns, prune_batch = [], Turns(seconds), retention._Held.prune
 
-    def timed(using, step, keys):
+    def timed(held, keys):
         began = time.monotonic()
         try:
-            return let_go(using, step, keys)
+            return prune_batch(held, keys)
         finally:
             spent.append(time.monotonic() - began)
 
-    retention._let_go = timed
+    retention._Held.prune = timed
     try:
         retention.prune("default", kind, before, progress=turns.progress)
         turns.end()
     except Enough:
         pass
     finally:
-        retention._let_go = let_go
+        retention._Held.prune = prune_batch
     return turns, spent
 
 

@@ -125,7 +125,7 @@ def variants():
 
 
 def receivers():
-    """What receivers cost that take so many milliseconds for each event; owed signals are thrown away."""
+    """What receivers cost that take so many milliseconds for each event; enqueued signals are thrown away."""
     some = {}
     for taking in (0, 1, 10):
         environment = {"BENCHMARK_RECEIVER": str(taking)}

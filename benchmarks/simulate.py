@@ -23,8 +23,9 @@ from django.core.management import call_command
 
 from benchmarks.payloads import KEY
 from benchmarks.server import served, started
-from cmc_webhooks import posting, simulate
-from cmc_webhooks.credentials import Credentials
+from cmc_webhooks.simulator import plan as plans
+from cmc_webhooks.simulator import sender
+from cmc_webhooks.simulator.credentials import Credentials
 
 TURNS = 3
 START = datetime(2026, 11, 1)  # noqa: DTZ001 - CMC's wall clock
@@ -57,10 +58,10 @@ async def sink(port):
 
 def rate(port, seed, events, options):
     """Events a second, and the median and the 99th percentile of the answers' milliseconds."""
-    tally = posting.Tally()
-    plan = simulate.Plan(seed=seed, start=START, events=events, **options)
-    target = posting.Target.of(f"http://127.0.0.1:{port}/cmc/webhook")
-    posting.post_all(target, simulate.posts(plan, Credentials(api_key=KEY)), tally)
+    tally = sender.Tally()
+    plan = plans.Plan(seed=seed, start=START, events=events, **options)
+    target = sender.Target.of(f"http://127.0.0.1:{port}/cmc/webhook")
+    sender.post_all(target, plans.posts(plan, Credentials(api_key=KEY)), tally)
     assert tally.failed == 0, tally.answers
     return tally.events / tally.seconds, tally.latency(0.5) * 1000, tally.latency(0.99) * 1000
 

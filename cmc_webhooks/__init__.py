@@ -1,4 +1,4 @@
-"""Receives the webhooks of Customers Mail Cloud, keeps each mail's history, and tells the project's code."""
+"""A Django app that receives Customers Mail Cloud's webhooks, stores mail histories and sends signals."""
 
 from __future__ import annotations
 

@@ -16,4 +16,4 @@ class CmcWebhooksConfig(AppConfig):
 
         checks.register()
         if find_spec("prometheus_client"):
-            from cmc_webhooks import metrics  # noqa: F401 - it registers itself with the client
+            from cmc_webhooks.monitoring import metrics  # noqa: F401 - registers with the client

@@ -1,24 +1,26 @@
-"""The app's settings, read from the project's each time they are asked for; nothing is cached."""
+"""The app's settings, read from the project's settings on each access. Nothing is cached."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from cmc_webhooks.verdicts import Rule
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULTS", "MOST_DAYS", "PREFIX", "Settings", "app_settings"]
+__all__ = ["DEFAULTS", "MOST_DAYS", "PREFIX", "Settings", "SuppressionRule", "app_settings", "is_safe_url"]
 
 PREFIX = "CMC_WEBHOOKS_"
 MOST_DAYS = 36_500
-"""A century: what is to be kept for longer is kept, and so many days more would leave the calendar."""
+"""A century, in days. Longer periods are capped to it, since much longer ones would leave the calendar."""
+DEAD_SIGNAL_DAYS = 30
+"""The default of `RETENTION["signals"]`."""
 
 DEFAULTS: Mapping[str, Any] = {
     "API_KEYS": (),
@@ -41,19 +43,40 @@ DEFAULTS: Mapping[str, Any] = {
     "REST_TIME_ZONE": None,
     "REST_URL": "https://api.smtps.jp/transaction/v2",
     "REST_COMPOSITIONS": (),
+    "REST_MAY_LIFT": False,
     "RELATED_OBJECT": None,
     "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
     "DROP_SUPPRESSED": True,
+    "COMPOSITION": None,
+    "TRANSACTIONAL": None,
     "HEALTH_TOKENS": (),
-    "MAX_SILENCE": None,
+    "MAX_SILENCE": "auto",
+    "ALERT_EMAILS": (),
+    "ALERT_SLACK_URL": "",
 }
 
 
+class SuppressionRule(NamedTuple):
+    """The setting `SUPPRESSION`: when bounces suppress an address, and for how long.
+
+    `soft` soft bounces in a row, each within `window` of the previous one, suppress the address. One that
+    comes less than `apart` after the last one that counted does not count: an outage of an hour is one fault.
+    A suppression ends `expires` after the bounce that caused it, or after the first receipt of its mail if
+    that is later. One by soft bounces ends `soft_expires` after the last that counted. None is never.
+    """
+
+    soft: int = 3
+    window: timedelta = timedelta(days=30)
+    expires: timedelta | None = timedelta(days=180)
+    soft_expires: timedelta | None = timedelta(days=30)
+    apart: timedelta = timedelta(days=1)
+
+
 class Settings:
-    """`CMC_WEBHOOKS_*` with their defaults and types. Wrong values are told by `checks`, not here."""
+    """The `CMC_WEBHOOKS_*` settings with their defaults and types. `checks` reports invalid values."""
 
     def raw(self, name: str) -> Any:
-        """The value as the project wrote it."""
+        """Return the value as the project wrote it, or else the default."""
         return getattr(settings, PREFIX + name, DEFAULTS[name])
 
     @property
@@ -62,7 +85,7 @@ class Settings:
 
     @property
     def basic_auth(self) -> tuple[str, ...]:
-        """Each `user:password`."""
+        """Return the BASIC pairs, each as `user:password`."""
         return self._secrets("BASIC_AUTH")
 
     @property
@@ -75,7 +98,7 @@ class Settings:
 
     @property
     def allowed_networks(self) -> tuple[str, ...] | None:
-        """Networks in CIDR form; None lets every address in."""
+        """Return the networks in CIDR form. None allows every address."""
         networks = self.raw("ALLOWED_NETWORKS")
         if networks is None:
             return None
@@ -83,37 +106,37 @@ class Settings:
 
     @property
     def trusted_proxies(self) -> int:
-        """How many proxies of the project's own stand before it, each adding to X-Forwarded-For."""
+        """Return the number of the project's own proxies. Each of them appends to X-Forwarded-For."""
         return int(self.raw("TRUSTED_PROXIES"))
 
     @property
     def time_zone(self) -> ZoneInfo:
-        """The zone chosen for the webhook in CMC's console."""
+        """Return the zone chosen for the webhook in CMC's console."""
         return ZoneInfo(self.raw("TIME_ZONE"))
 
     @property
     def raw_sql(self) -> bool:
-        """Whether batches are stored by SQL of our own where it is faster than the ORM."""
+        """Return whether hand-written SQL is used where it is faster than the ORM, such as for batches."""
         return self.raw("RAW_SQL") is not False
 
     @property
     def is_deferred(self) -> bool:
-        """Whether a worker sends the signals, not the request."""
+        """Return whether a worker sends the signals instead of the request."""
         return bool(self.raw("DISPATCH") != "inline")
 
     @property
     def wake_up(self) -> Callable[[], Any] | None:
-        """The project's own way to wake a worker; None: the task of `cmc_webhooks.tasks`.
+        """Return the project's function that wakes a worker, or None for the task of `cmc_webhooks.tasks`.
 
         Raises:
-            ImportError: there is none at the dotted path.
+            ImportError: the dotted path cannot be imported.
         """
         path = str(self.raw("DISPATCH"))
         return None if path in ("inline", "deferred") else import_string(path)
 
     @property
     def max_body(self) -> int:
-        """Bytes."""
+        """Return the maximum size of a body in bytes."""
         return int(self.raw("MAX_BODY"))
 
     @property
@@ -126,36 +149,47 @@ class Settings:
 
     @property
     def retention(self) -> dict[str, int]:
-        """Days by kind, a century at most; a kind that is not named is kept, and one of no day (E013)."""
+        """Return the days of retention by kind, a century at most.
+
+        A kind without days is kept, and so is one with less than one day (which E013 reports).
+        """
         given = dict(self.raw("RETENTION"))
         return {kind: min(days, MOST_DAYS) for kind, days in given.items() if days > 0}
 
     @property
+    def dead_signal_days(self) -> int:
+        """Return the days for which a dead signal keeps the rows that it needs, 30 by default."""
+        return self.retention.get("signals", DEAD_SIGNAL_DAYS)
+
+    @property
     def retention_of_events(self) -> int | None:
-        """Days after which an event is gone, at the latest with its mail, and must not come back."""
+        """Return the days after which an event is deleted and must not be stored again, or None for never.
+
+        An event is deleted with its mail at the latest.
+        """
         days = [self.retention[kind] for kind in ("events", "mails") if kind in self.retention]
         return min(days) if days else None
 
     @property
-    def suppression(self) -> Rule:
-        """When an address is suppressed, and for how long: a century at most, or for ever."""
+    def suppression(self) -> SuppressionRule:
+        """Return the suppression rule. Its times are a century at most, or its ends None for never."""
         given = dict(self.raw("SUPPRESSION"))
         days = {
-            name: value and timedelta(days=min(value, MOST_DAYS))
+            name: None if value is None else timedelta(days=min(value, MOST_DAYS))
             for name, value in given.items()
             if name != "soft"
         }
-        return Rule()._replace(**{**given, **days})
+        return SuppressionRule()._replace(**{**given, **days})
 
     @property
     def api_permissions(self) -> tuple[str, ...]:
-        """Dotted paths of the permission classes that every view of the API asks."""
+        """Return the dotted paths of the permission classes that every view of the API checks."""
         value = self.raw("API_PERMISSIONS")
         return (value,) if isinstance(value, str) else tuple(value)
 
     @property
     def rest_user(self) -> str:
-        """The API user that asks CMC's REST API; "" if there is none."""
+        """Return the API user for CMC's REST API, or "" if none is configured."""
         return str(self.raw("REST_USER") or "")
 
     @property
@@ -164,60 +198,119 @@ class Settings:
 
     @property
     def rest_time_zone(self) -> ZoneInfo:
-        """The zone chosen for the API user in CMC's console, by default the webhook's."""
+        """Return the zone chosen for the API user in CMC's console, by default the webhook's zone."""
         return ZoneInfo(self.raw("REST_TIME_ZONE") or self.raw("TIME_ZONE"))
 
     @property
     def rest_url(self) -> str:
-        """What the addresses of CMC's REST API begin with."""
+        """Return the base URL of CMC's REST API."""
         return str(self.raw("REST_URL"))
 
     @property
     def rest_compositions(self) -> tuple[str, ...]:
-        """Names of the server compositions that are fetched."""
+        """Return the names of the server compositions to fetch."""
         value = self.raw("REST_COMPOSITIONS")
         return (value,) if isinstance(value, str) else tuple(value)
 
     @property
+    def rest_may_lift(self) -> bool:
+        """Return whether entries may be removed from CMC's own lists through its REST API."""
+        return self.raw("REST_MAY_LIFT") is True
+
+    @property
     def related_object(self) -> Callable[[str], Any] | None:
-        """What finds the project's own object for an API data value; None: there is nothing that does.
+        """Return the function that finds the project's object for an API data value, or None if not set.
 
         Raises:
-            ImportError: there is none at the dotted path.
+            ImportError: the dotted path cannot be imported.
         """
         path = self.raw("RELATED_OBJECT")
         return None if path is None else import_string(str(path))
 
     @property
     def email_backend(self) -> Callable[..., Any]:
-        """The backend behind `email_backend.SuppressingBackend`.
+        """Return the backend behind `email_backend.SuppressingBackend`.
 
         Raises:
-            ImportError: there is none at the dotted path.
+            ImportError: the dotted path cannot be imported.
         """
         backend: Callable[..., Any] = import_string(str(self.raw("EMAIL_BACKEND")))
         return backend
 
     @property
     def drop_suppressed(self) -> bool:
-        """Whether suppressed recipients are left out, not only told of."""
+        """Return whether suppressed recipients are removed from mails, and not only reported."""
         return self.raw("DROP_SUPPRESSED") is not False
 
     @property
+    def composition(self) -> str | None:
+        """Return the server composition that the project's mail is sent through, or None if not set."""
+        value = self.raw("COMPOSITION")
+        return None if value is None else str(value)
+
+    @property
+    def transactional(self) -> Callable[[Any], bool] | None:
+        """Return the function that says whether a message is transactional, or None if not set.
+
+        Raises:
+            ImportError: the dotted path cannot be imported.
+        """
+        path = self.raw("TRANSACTIONAL")
+        return None if path is None else import_string(str(path))
+
+    @property
     def health_tokens(self) -> tuple[str, ...]:
-        """Bearer tokens that open the health view and the metrics, and nothing else."""
+        """Return the Bearer tokens that give access to the health view and the metrics, and nothing else."""
         return self._secrets("HEALTH_TOKENS")
 
     @property
     def max_silence(self) -> float | None:
-        """Seconds without a notification after which something is wrong; None: silence never is."""
+        """Return the seconds without a notification after which a problem is reported.
+
+        None means never, or the usual silence if that is learnt.
+        """
         value = self.raw("MAX_SILENCE")
-        return None if value is None else float(value)
+        return None if value is None or self.learns_max_silence else float(value)
+
+    @property
+    def learns_max_silence(self) -> bool:
+        """Return whether the longest acceptable silence is learnt from past notifications."""
+        return bool(self.raw("MAX_SILENCE") == "auto")
+
+    @property
+    def alert_emails(self) -> tuple[str, ...]:
+        """Return the addresses that alerts are sent to."""
+        value = self.raw("ALERT_EMAILS")
+        return (value,) if isinstance(value, str) and value else tuple(value or ())
+
+    @property
+    def alert_slack_url(self) -> str:
+        """Return the URL of a Slack-compatible webhook, which is a secret; "" for none."""
+        return str(self.raw("ALERT_SLACK_URL") or "")
 
     def _secrets(self, name: str) -> tuple[str, ...]:
-        """A list of secrets; a single text is one too, so that it is never taken letter by letter."""
+        """Return the secrets of a setting. A single text is one secret, so it is never split into letters."""
         value = self.raw(name)
         return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def is_safe_url(url: Any) -> bool:
+    """Return whether data sent to this URL cannot be read in transit: HTTPS, or HTTP to a loopback host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except (ValueError, AttributeError, TypeError):
+        return False
+    return isinstance(url, str) and (
+        (parts.scheme == "https" and bool(host)) or (parts.scheme == "http" and _is_loopback(host))
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 app_settings = Settings()

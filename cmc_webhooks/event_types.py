@@ -1,4 +1,4 @@
-"""The kinds of events: CMC's word for each, its record, its row. A new kind starts as one line here."""
+"""The kinds of events, by CMC's name, each with its record and model. A new kind starts as one line here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EVENT_TYPES", "RECORD_TYPES", "EventType", "name_of"]
+__all__ = ["EVENT_TYPES", "MAIL_EVENT_MODELS", "RECORD_TYPES", "EventType", "name_of"]
 
 
 class EventType(NamedTuple):
-    """One kind of event: what `wire` reads it as and which table keeps it."""
+    """One kind of event: the record type that `wire` reads it as, and the model that stores it."""
 
     record: type[wire.Record]
     model: type[DeliveryEvent | BounceEvent | BlockEvent]
@@ -26,10 +26,13 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "blocks": EventType(wire.BlockRecord, BlockEvent),
 }
 
+MAIL_EVENT_MODELS: tuple[type[DeliveryEvent], type[BounceEvent]] = (DeliveryEvent, BounceEvent)
+"""The models of the events that belong to a mail."""
+
 RECORD_TYPES: Mapping[str, type[wire.Record]] = {name: kind.record for name, kind in EVENT_TYPES.items()}
 _NAMES: Mapping[type, str] = {kind.model: name for name, kind in EVENT_TYPES.items()}
 
 
 def name_of(model: type) -> str:
-    """CMC's word for the events that `model` keeps."""
+    """Return CMC's name for the events that `model` stores."""
     return _NAMES[model]

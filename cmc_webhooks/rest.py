@@ -1,13 +1,15 @@
-"""CMC's REST API: what it lists of a day, page by page, and its own counts. Needs httpx (extra `backfill`).
+"""Client for CMC's REST API: the lists of a day, page by page, and CMC's own counts.
 
-The user and the key stand in the body of each request and nowhere else: no message here holds them.
-Sources: https://smtps.jp/docs-en/apiv2/te (what is common), https://smtps.jp/docs-en/apiv2/te/deliveries,
+Needs httpx (extra `backfill`). The user and the key are sent in the body of each request and nowhere else.
+No message of this module contains them.
+Sources: https://smtps.jp/docs-en/apiv2/te (common rules), https://smtps.jp/docs-en/apiv2/te/deliveries,
 https://smtps.jp/docs-en/apiv2/te/bounces, https://smtps.jp/docs-en/apiv2/te/statistics.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -19,7 +21,7 @@ from cmc_webhooks import wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["BadAnswer", "Client", "Failed", "Refused", "Unreachable"]
+__all__ = ["BadAnswer", "Cancelled", "Client", "Failed", "Refused", "Unreachable"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,33 +35,42 @@ TIMEOUT = 30.0
 ANSWER_SECONDS = 120.0
 
 _ROUND = 5
-_NOT_FOUND = "12-001"  # "data not found": without a field, it is the answer to a day without rows
+_NOT_FOUND = "12-001"  # "data not found"; without a field, the answer for a day without rows
 _TOO_MANY, _SERVER_ERROR, _REDIRECT = 429, 500, 300
 _MESSAGE_LENGTH = 200
+_LONG_KEY = 8
 _COUNTED = ("queued", "succeeded", "failed")
 
 
 class Failed(Exception):
-    """CMC's API could not be asked; the message is one line without secrets."""
+    """A request to CMC's API failed. The message is one line without secrets."""
 
 
 class Unreachable(Failed):
-    """No answer, or a server error, after all tries."""
+    """No answer, a 429 or a server error on every attempt."""
 
 
 class Refused(Failed):
-    """CMC refuses the request, and would refuse it again."""
+    """CMC refuses the request. A retry would be refused as well."""
 
 
 class BadAnswer(Failed):
-    """The answer is none that can be read."""
+    """The answer cannot be read."""
+
+
+class Cancelled(NamedTuple):
+    """Whether CMC took an address off one of its lists, and its answer."""
+
+    is_done: bool
+    answer: str
 
 
 class Client:
-    """Asks as one API user, inside `with`; `timeout` is in seconds, for each step of an answer.
+    """Client that authenticates as one API user; a context manager.
 
-    Every method raises `Failed`. What may pass is tried again, four times in all: no connection, no answer
-    in time, 429 and server errors, with a pause that CMC may set, of a minute at most.
+    `timeout` is in seconds and applies to each step of an answer. Every method raises `Failed`. Transient
+    errors (no connection, no answer in time, 429, server errors) are retried, with four attempts in all.
+    CMC may set the pause before a retry, which is at most a minute.
     """
 
     def __init__(
@@ -82,9 +93,10 @@ class Client:
         self._http.close()
 
     def pages(self, kind: str, composition: str, day: date) -> Iterator[list[Any]]:
-        """The rows of "deliveries" or "bounces" of a day in the API user's zone, up to 100 or so at a time.
+        """Yield the rows of "deliveries" or "bounces" of a day, in pages of up to 100 rows or so.
 
-        Rows are as `wire.load` reads JSON, so that they are read as those of a notification.
+        `day` is in the API user's zone. Rows are as returned by `wire.load`, so they can be read like the
+        rows of a notification.
         """
         before: list[Any] = []
         for page in range(MAX_PAGES):
@@ -96,15 +108,19 @@ class Client:
             if rows and rows == before:
                 raise BadAnswer(f"{kind}/list: page {page} is the page before it again")
             yield rows
-            # The greatest `r` is not published for these lists. Were it less than 100, every page would look
-            # like the last one; so only a page of no round number is taken for that.
+            # The maximum of `r` is not published for these lists. If it were less than 100, every page would
+            # look like the last one. So a page counts as the last only if it is empty or its length is not a
+            # multiple of 5.
             if not rows or len(rows) % _ROUND:
                 return
             before = rows
         raise BadAnswer(f"{kind}/list: more than {MAX_PAGES} pages")
 
     def totals(self, composition: str, month: date) -> dict[date, dict[str, int]]:
-        """CMC's counts by status of the days in the month of `month`; days without mails may be missing."""
+        """Return CMC's counts by status for each day in the month of `month`.
+
+        Days without mails may be missing.
+        """
         asked = {"server_composition": composition, "year": month.year, "month": month.month}
         rows = self._ask("statistics/list", asked).get("statistics") or []
         try:
@@ -115,7 +131,31 @@ class Client:
         except (TypeError, ValueError, LookupError, AttributeError):
             raise BadAnswer("statistics/list: not rows of a date and numbers") from None
 
+    def cancel(self, kind: str, composition: str, address: str) -> Cancelled:
+        """Remove an address from the list "blocks" or "unsubscribes" of a server composition.
+
+        New errors of the address count again, as after CMC's own release. The parameters of `blocks/cancel`
+        are not published, so the answer is returned as it came: on one line, and without secrets. CMC's
+        refusal is an answer too.
+
+        Raises:
+            Unreachable: there was no answer.
+        """
+        action = f"{kind}/cancel"
+        status, text = self._answer(action, {"server_composition": composition, "email": address})
+        try:
+            document = wire.load(text, action) if text else {}
+        except wire.BadBody:
+            document = {}
+        has_errors = isinstance(document, dict) and bool(document.get("errors"))
+        shown = self._shown(text) or f"HTTP {status}"
+        return Cancelled(status < _REDIRECT and not has_errors, shown)
+
     def _ask(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return self._read(action, *self._answer(action, asked))
+
+    def _answer(self, action: str, asked: dict[str, Any]) -> tuple[int, str]:
+        """Return the status and the text of an answer; transient errors are retried."""
         pause = FIRST_PAUSE
         for tries in range(1, TRIES + 1):
             wait: float | None = None
@@ -125,21 +165,22 @@ class Client:
                 fault = self._shown(f"{type(error).__name__} {error}")
             else:
                 if status != _TOO_MANY and status < _SERVER_ERROR:
-                    return self._read(action, status, text)
+                    return status, text
                 fault = f"HTTP {status}"
             if tries < TRIES:
+                safe = wire.shown(fault, _MESSAGE_LENGTH)
                 logger.info(
-                    "%s: CMC's API gave way (%s), trying again",
+                    "%s: transient error of CMC's API (%s), retrying",
                     action,
-                    fault,
-                    extra={"cmc_event": "api_retried", "action": action, "error": fault, "tries": tries},
+                    safe,
+                    extra={"cmc_event": "api_retried", "action": action, "error": safe, "tries": tries},
                 )
                 self._pause(min(pause if wait is None else wait, LONGEST_PAUSE))
                 pause *= 2
         raise Unreachable(f"{action}: {fault}, {TRIES} times")
 
     def _post(self, action: str, asked: dict[str, Any]) -> tuple[int, str, float | None]:
-        """The status, the text and the pause that the answer asks for, if it does."""
+        """Return the status, the text, and the seconds that the answer asks to wait (None without them)."""
         body = bytearray()
         deadline = time.monotonic() + ANSWER_SECONDS
         data = {**self._credentials, **asked}
@@ -158,7 +199,7 @@ class Client:
         return answer.status_code, body.decode("utf-8", "replace").strip(), wait
 
     def _read(self, action: str, status: int, text: str) -> dict[str, Any]:
-        """The object that the text of an answer holds; empty if it holds nothing."""
+        """Return the object in the text of an answer; empty if the text is empty or reports no data."""
         is_good = status < _REDIRECT
         try:
             document = wire.load(text, action) if text else {}
@@ -178,9 +219,17 @@ class Client:
         return document
 
     def _shown(self, text: str) -> str:
-        """A text of others as one short line in which no credential is."""
-        for secret in self._credentials.values():
-            text = text.replace(secret, "[hidden]") if secret else text
+        """Return third-party text as one short line, without the key and without a user that is an address.
+
+        A short key is replaced only as a whole word: it may be a part of any other word.
+        """
+        user, key = self._credentials["api_user"], self._credentials["api_key"]
+        if "@" in user:
+            text = text.replace(user, "[hidden]")
+        if len(key) >= _LONG_KEY:
+            text = text.replace(key, "[hidden]")
+        elif key:
+            text = re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "[hidden]", text)
         return " ".join(text.split())[:_MESSAGE_LENGTH]
 
 

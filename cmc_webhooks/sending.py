@@ -1,4 +1,4 @@
-"""What a project does when it sends, so that its mails can be told apart when CMC speaks of them."""
+"""Helpers for sending mails that can be identified in CMC's events."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ _LONGEST = 64
 
 
 def api_data_header(value: str) -> dict[str, str]:
-    """The header that makes CMC send `value` back as `apiData` with each event of a mail.
+    """Return the header that makes CMC send `value` back as `apiData` with each event of a mail.
 
-    For `EmailMessage(headers=...)`. It is 1 to 64 printable characters of ASCII, without blanks around it and
-    without `=?`: then it is one line of the mail. What is longer is folded or encoded, as other letters are.
+    It is for `EmailMessage(headers=...)`. A valid value is 1 to 64 printable ASCII characters, without blanks
+    around it and without `=?`. It is one line of the mail. Longer values would be folded or encoded, and
+    other characters would be encoded.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the value is not valid.
 
     Source: https://smtps.jp/docs-en/apiv2/te/deliveries
     """

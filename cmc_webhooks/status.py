@@ -1,7 +1,6 @@
-"""What is known of a mail: statuses, which of two supersedes the other, bounce classes. Pure.
+"""The status of a mail: delivery statuses, and which of two supersedes the other. Pure.
 
-Statuses: https://smtps.jp/docs-en/apiv2/te/deliveries. Codes: https://smtps.jp/docs-en/apiv2/te/bounces.
-CMC gives codes no classes; these are ours.
+Source: https://smtps.jp/docs-en/apiv2/te/deliveries.
 """
 
 from __future__ import annotations
@@ -12,50 +11,25 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import wire
+from cmc_webhooks.bounce_codes import BounceClass, bounce_class
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["BOUNCED", "BOUNCE_CODES", "BounceClass", "DeliveryStatus", "State", "bounce_class", "merge"]
+__all__ = ["BOUNCED", "BounceClass", "DeliveryStatus", "State", "bounce_class", "merge"]
 
 
 class DeliveryStatus(TextChoices):
-    """The delivery statuses that CMC documents; others are kept as sent."""
+    """The delivery statuses that CMC documents. Others are stored as sent."""
 
-    QUEUED = "queued", _("taken by CMC")
+    QUEUED = "queued", _("accepted by CMC")
     DEFERRED = "deferred", _("deferred, to be resent")
-    SUCCEEDED = "succeeded", _("handed over")
-    FAILED = "failed", _("refused, or not sent")
+    SUCCEEDED = "succeeded", _("delivered to the recipient's server")
+    FAILED = "failed", _("not delivered")
 
 
 BOUNCED = "bounced"
 
-
-class BounceClass(TextChoices):
-    """What a bounce says about writing to that address again."""
-
-    HARD = "hard", _("hard: the address does not exist")
-    SOFT = "soft", _("soft: it may work later")
-    POLICY = "policy", _("policy: the destination refused the mail")
-    MESSAGE = "message", _("message: this mail, not the address")
-    SUPPRESSED = "suppressed", _("suppressed: CMC did not send it")
-    UNKNOWN = "unknown", _("unknown")
-
-
-BOUNCE_CODES = {
-    "1": (_("unknown host"), BounceClass.HARD),
-    "2": (_("unknown user"), BounceClass.HARD),
-    "3": (_("retransmission timeout"), BounceClass.SOFT),
-    "4": (_("rejection"), BounceClass.POLICY),
-    "5": (_("over capacity"), BounceClass.SOFT),
-    "6": (_("forward error"), BounceClass.SOFT),
-    "7": (_("receiving server error"), BounceClass.SOFT),
-    "8": (_("oversized"), BounceClass.MESSAGE),
-    "9": (_("address format error"), BounceClass.HARD),
-    "10": (_("blocked address"), BounceClass.SUPPRESSED),
-    "11": (_("unsubscribed address"), BounceClass.SUPPRESSED),
-    "99": (_("others"), BounceClass.UNKNOWN),
-}
 
 _PHASES: dict[str, int] = {
     DeliveryStatus.QUEUED: 1,
@@ -65,13 +39,8 @@ _PHASES: dict[str, int] = {
 }
 
 
-def bounce_class(code: str) -> BounceClass:
-    """The class of a code as CMC sends it; `unknown` for any text that is no code of the list."""
-    return BOUNCE_CODES[code][1] if code in BOUNCE_CODES else BounceClass.UNKNOWN
-
-
 class State(NamedTuple):
-    """The winning delivery and the winning bounce of one mail: all that later events are merged with."""
+    """The winning delivery and the winning bounce of one mail: all that merging later events needs."""
 
     delivery_status: str = ""
     delivery_key: UUID | None = None
@@ -80,17 +49,17 @@ class State(NamedTuple):
 
     @property
     def status(self) -> str:
-        """`bounced` if there is any bounce, else the delivery's word; "" before the first event."""
+        """Return `bounced` if there is a bounce, else the delivery status; "" before the first event."""
         return self.delivery_status if self.bounce_key is None else BOUNCED
 
     @property
     def phase(self) -> int:
-        """How far the delivery is: 0 unknown, 1 queued, 2 deferred, 3 at its end; a bounce comes after it."""
+        """Return the progress of the delivery: 0 unknown, 1 queued, 2 deferred, 3 final; 4 after a bounce."""
         return _PHASES.get(self.delivery_status, 0) if self.bounce_key is None else max(_PHASES.values()) + 1
 
     @property
     def deciding_key(self) -> UUID | None:
-        """The event that `status` comes from."""
+        """Return the key of the event that `status` comes from; None before the first event."""
         return self.bounce_key or self.delivery_key
 
 
@@ -98,11 +67,11 @@ _NOTHING = State()
 
 
 def merge(one: State, other: State) -> State:
-    """The state that knows what both know, whichever came first.
+    """Return the state that results from the events of both, in whichever order they came.
 
-    The maximum of each side: commutative, associative and idempotent, so order, batching and repeats do not
-    matter. Phase goes before time, since CMC's hosts differ by a second and samples have `queued` and a
-    refusal in the same one.
+    Each side of it is a maximum: commutative, associative and idempotent, so order, batching and repeats do
+    not matter. Phase is compared before time: the clocks of CMC's hosts differ by a second, and samples have
+    `queued` and a refusal in the same second.
     """
     if one == _NOTHING:
         return other

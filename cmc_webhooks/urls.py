@@ -1,4 +1,4 @@
-"""The webhook's address. Mount it without a slash at the end; both spellings then work:
+"""The webhook's URL. Mount it without a trailing slash. It then works with and without one:
 
 path("cmc/webhook", include("cmc_webhooks.urls"))
 """

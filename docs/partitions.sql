@@ -1,4 +1,5 @@
--- The event tables by month, on PostgreSQL 13 or newer. `docs/scaling.md` says when this pays, and how to use it:
+-- The event tables by month, on PostgreSQL 13 or newer. `docs/en/explanation/scaling.md` says when
+-- this pays, and how to use it:
 --
 --     psql --single-transaction --file docs/partitions.sql
 --     psql --command "SELECT cmc_partition('2027-01-01', 12)"

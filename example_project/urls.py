@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.contrib import admin
+from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -10,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("cmc/webhook", include("cmc_webhooks.urls")),
     path("cmc/health", include("cmc_webhooks.health_urls")),
+    path("favicon.ico", lambda request: HttpResponse(status=204)),  # a browser asks for it
 ]
 
 if apps.is_installed("rest_framework"):

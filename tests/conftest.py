@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,19 @@ from django.utils.log import AdminEmailHandler
 from django.views import debug
 from hypothesis import settings as examples
 
-from cmc_webhooks import dispatch, store, testing
-from tests import fake_api
+from cmc_webhooks import maintenance, testing
+from cmc_webhooks.monitoring import refusals, silence
+from cmc_webhooks.store import writers
+from tests.helpers import fake_api, mysite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # A busy machine takes longer for one example than for all others: that is no fault of what is tested
 examples.register_profile("tests", deadline=None)
-examples.load_profile("tests")
+# CI repeats the same examples, so that it fails for what was changed; new ones are tried on each laptop
+examples.register_profile("ci", deadline=None, derandomize=True)
+examples.load_profile("ci" if os.environ.get("CI") else "tests")
 
 pytest_plugins = ["cmc_webhooks.testing.plugin"]
 
@@ -98,9 +103,9 @@ def bounce(message_id: str = "<m1@example.com>", **values: Any) -> dict[str, Any
     } | values
 
 
-def in_every_way(patch: pytest.MonkeyPatch, name: str, wrap: Callable[[Any], Any]) -> None:
+def in_every_writer(patch: pytest.MonkeyPatch, name: str, wrap: Callable[[Any], Any]) -> None:
     """Put `wrap(function)` in the place of a function of all ways to store a batch: known, lock or write."""
-    for way in store.WAYS:
+    for way in writers.WRITERS:
         patch.setattr(way, name, wrap(getattr(way, name)))
 
 
@@ -124,9 +129,16 @@ def compiled_once() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_healing() -> None:
-    """A test that runs a minute after the last sweep of its process is none in which a sweep is expected."""
-    dispatch._healed_at = float("inf")
+def no_maintenance_after_answers() -> None:
+    """Keep web processes from running maintenance: tests that take a minute would meet it anywhere."""
+    maintenance._last_run_at = float("inf")
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_from_other_tests() -> None:
+    """Drop the refused requests that this process has counted, and the silence that it has learnt."""
+    refusals.forget()
+    silence.forget()
 
 
 @pytest.fixture
@@ -176,3 +188,13 @@ def receiver():
     yield connect
     for signal, function, sender in connected:
         signal.disconnect(function, sender=sender)
+
+
+@pytest.fixture(scope="session")
+def mysite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the docs' project, to copy from; its tables are made."""
+    for package in ("rest_framework", "django_filters", "dotenv"):
+        pytest.importorskip(package)
+    folder = tmp_path_factory.mktemp("mysite")
+    mysite.MySite(folder)
+    return folder

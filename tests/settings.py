@@ -27,7 +27,8 @@ if _default["ENGINE"].endswith("sqlite3"):
         "timeout": 10,
         "init_command": "PRAGMA journal_mode=WAL",
     }
-    _default["TEST"] = {"NAME": os.environ.get("TEST_SQLITE_NAME", "test.sqlite3")}
+    _name = os.environ.get("TEST_SQLITE_NAME", "test").removesuffix(".sqlite3")
+    _default["TEST"] = {"NAME": f"{_name}.sqlite3"}  # a name that git ignores
 if _default["ENGINE"].endswith("mysql"):
     _default["OPTIONS"] = {"charset": "utf8mb4"}
     _default["TEST"] = {"CHARSET": "utf8mb4"}

@@ -84,7 +84,7 @@ WATCH = """
         address = reverse("cmc_webhooks_health:" + name)
         answer = Client().get(address, headers={"Authorization": "Bearer a-token-for-this-test"})
         print(address, answer.status_code)
-    print("cmc_webhooks.metrics" in sys.modules)
+    print("cmc_webhooks.monitoring.metrics" in sys.modules)
 """
 STORED = ['200 {"new": 1, "repeated": 0, "rejected": 0}', '200 {"new": 0, "repeated": 1, "rejected": 0}']
 

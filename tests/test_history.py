@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cmc_webhooks import history
-from tests import factories
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -12,20 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TransactionTestCase
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from cmc_webhooks import (
-    calls,
-    dispatch,
-    ingest,
-    models,
-    rebuild,
-    redeliver,
-    retry,
-    selection,
-    signals,
-    statistics,
-    wire,
-)
-from tests.conftest import bounce, delivery, in_every_way, notification
+from cmc_webhooks import audit, dispatch, ingest, models, signals, wire
+from cmc_webhooks.dispatch import calls
+from cmc_webhooks.reprocessing import dead_signals, rebuild, redeliver, rejections, selection
+from cmc_webhooks.statistics import recount
+from tests.conftest import bounce, delivery, in_every_writer, notification
 
 USING = "default"
 NOW = datetime(2023, 1, 26, tzinfo=UTC)
@@ -63,7 +54,7 @@ class Crash(BaseException):
 
 
 class History(RuleBasedStateMachine):
-    """What was acknowledged is remembered, and compared with what is stored, told and owed."""
+    """What was acknowledged is remembered, and compared with what is stored, told and enqueued."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,19 +65,25 @@ class History(RuleBasedStateMachine):
         self.acknowledged: list[tuple[str, list[object]]] = []
         self.told: Counter[str] = Counter()
         self.changes: set[tuple[str, int]] = set()
-        self.may_repeat = False
+        self.told_another: Counter[str] = Counter()
+        self.may_repeat = self.may_repeat_all = False
         self.failing = False
         signals.event_recorded.connect(self.on_event)
+        signals.event_recorded.connect(self.on_event_another)
         signals.status_changed.connect(self.on_change)
 
     def teardown(self) -> None:
         signals.event_recorded.disconnect(self.on_event)
+        signals.event_recorded.disconnect(self.on_event_another)
         signals.status_changed.disconnect(self.on_change)
 
     def on_event(self, event, **kwargs):
         if self.failing:
             raise ValueError("a receiver that raises was not told")
         self.told[str(event.pk)] += 1
+
+    def on_event_another(self, event, **kwargs):
+        self.told_another[str(event.pk)] += 1
 
     def on_change(self, mail, version, **kwargs):
         self.changes.add((str(mail.pk), version))
@@ -124,7 +121,7 @@ class History(RuleBasedStateMachine):
         some = [event for kind, event in batch if kind == "deliveries"]
         inside = [("deliveries", some)] if some and not self.knows(some) else []
         with pytest.MonkeyPatch.context() as patch:
-            in_every_way(patch, step, crashing)
+            in_every_writer(patch, step, crashing)
             for event_type, new in inside:
                 with pytest.raises(Crash):
                     ingest.receive(wire.decode(notification(event_type, *new)), received_at=NOW)
@@ -138,17 +135,17 @@ class History(RuleBasedStateMachine):
 
     @rule(batch=events, reached=st.integers(0, 3))
     def crash_among_receivers(self, batch, reached):
-        real, sent = calls.Call.send, []
+        real, sent = calls.send, []
 
-        def crash(call):
+        def crash(call, *args, **kwargs):
             if len(sent) == reached:
                 raise Crash
             sent.append(call)
-            return real(call)
+            return real(call, *args, **kwargs)
 
-        self.may_repeat = True
+        self.may_repeat = self.may_repeat_all = True
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(calls.Call, "send", crash)
+            patch.setattr(calls, "send", crash)
             some = [event for kind, event in batch if kind == "deliveries"]
             with contextlib.suppress(Crash):
                 ingest.receive(wire.decode(notification("deliveries", *some)), received_at=NOW)
@@ -162,12 +159,20 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def retry_rejected(self):
-        retry.retry(USING, models.RejectedEvent.objects.all())
+        rejections.retry(USING, models.RejectedEvent.objects.all())
 
     @rule()
     def redeliver_all(self):
-        self.may_repeat = True
+        self.may_repeat = self.may_repeat_all = True
         redeliver.redeliver(USING, selection.Selection().events(USING))
+
+    @rule()
+    def give_up(self):
+        models.PendingSignal.objects.update(state="dead", attempts=8)
+
+    @rule()
+    def send_dead_again(self):
+        dead_signals.send_again(USING, dead_signals.find(USING, selection.Selection()), audit.Actor())
 
     @rule()
     def sweep(self):
@@ -182,27 +187,30 @@ class History(RuleBasedStateMachine):
             for record in wire.read(wire.decode(notification(event_type, *some)), KINDS, 99).records
         }
         stored = [*models.DeliveryEvent.objects.all(), *models.BounceEvent.objects.all()]
-        owed = [item for row in models.PendingSignal.objects.all() for item in row.facts]
+        enqueued = [item for row in models.PendingSignal.objects.all() for item in row.facts]
         assert {str(event.pk) for event in stored} == promised
-        assert promised <= set(self.told) | {item["event"] for item in owed}
+        assert promised <= set(self.told) | {item["event"] for item in enqueued}
         if not self.may_repeat:
             assert set(self.told.values()) <= {1}
+        if not self.may_repeat_all:  # a receiver that fails makes no other one repeat its work
+            assert set(self.told_another.values()) <= {1}
+        assert set(self.told) <= set(self.told_another)
         for mail in models.Mail.objects.all():
             assert mail.status == expected(mail, stored)
             versions = {version for key, version in self.changes if key == str(mail.pk)}
             versions |= {
-                item["version"] for item in owed if item["mail"] == str(mail.pk) and "version" in item
+                item["version"] for item in enqueued if item["mail"] == str(mail.pk) and "version" in item
             }
             assert versions == set(range(1, mail.version + 1))
         assert rebuild.rebuild(USING, models.Mail.objects.all(), check=True).different == 0
-        assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
+        assert recount.recount(USING, recount.days(USING), check=True).wrong == 0
 
 
 KINDS = {"deliveries": wire.DeliveryRecord, "bounces": wire.BounceRecord}
 
 
 def expected(mail, stored):
-    """By the words of the README."""
+    """By the words of the docs."""
     own = [event for event in stored if event.mail_id == mail.pk]
     if any(isinstance(event, models.BounceEvent) for event in own):
         return "bounced"

@@ -16,7 +16,7 @@ from django.urls import reverse
 from cmc_webhooks import auth, conf, ingest, signals, wire
 from cmc_webhooks.conf import app_settings
 from tests.admin.conftest import browser_of
-from tests.conftest import FORM, Hook, Mails, bounce, delivery, in_every_way, notification
+from tests.conftest import FORM, Hook, Mails, bounce, delivery, in_every_writer, notification
 
 KEY = "k3y-of-the-body-c0ffee"
 PASSWORD = "passw0rd-of-the-header"
@@ -135,7 +135,7 @@ class TestSecrets:
         for fault in (None, OperationalError("away"), RuntimeError("a bug")):
             with monkeypatch.context() as broken:
                 if fault is not None:
-                    in_every_way(broken, "write", partial(failing_with, fault))
+                    in_every_writer(broken, "write", partial(failing_with, fault))
                 for key in (KEY, WRONG):
                     for header in HEADERS.values():
                         answers += [
@@ -153,7 +153,7 @@ class TestSecrets:
 
     def test_and_bodies_are_in_no_log_and_no_mail(self, heard, monkeypatch):
         hook = Hook()
-        in_every_way(monkeypatch, "write", lambda real: lambda *args: 1 / 0)
+        in_every_writer(monkeypatch, "write", lambda real: lambda *args: 1 / 0)
 
         answers = [
             hook.post(body, kind, HTTP_AUTHORIZATION=HEADERS["right token"]) for body, kind in bodies(KEY)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmc_webhooks.status import BOUNCE_CODES, BounceClass, State, bounce_class, merge
+from cmc_webhooks.bounce_codes import BOUNCE_CODES, BounceClass, bounce_class
+from cmc_webhooks.status import State, merge
 
 NOTHING = State()
 

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 from django.test import RequestFactory
 
-from cmc_webhooks import dispatch, models, statistics
-from cmc_webhooks.calls import Call
+from cmc_webhooks import dispatch, maintenance, models
+from cmc_webhooks.dispatch.calls import SignalCall
+from cmc_webhooks.statistics import rollup
 from cmc_webhooks.views import webhook
-from tests import factories
 from tests.conftest import HOOK, delivery, notification
+from tests.helpers import factories
 
 tasks = pytest.importorskip("cmc_webhooks.tasks", exc_type=ImportError)
 
@@ -35,7 +36,7 @@ def hints(monkeypatch):
     """The wake-ups that would have gone to a worker."""
     enqueued = []
     monkeypatch.setattr(
-        tasks, "send_owed_signals", SimpleNamespace(enqueue=lambda *a, **k: enqueued.append((a, k)))
+        tasks, "send_pending_signals", SimpleNamespace(enqueue=lambda *a, **k: enqueued.append((a, k)))
     )
     return enqueued
 
@@ -51,12 +52,12 @@ class TestSendOwedSignals:
     def test_tells_what_it_did(self, hook, hints, sent):
         hook.send("deliveries", delivery())
 
-        result = tasks.upkeep.run("default")._asdict()
+        result = tasks.maintenance.run("default")._asdict()
 
         assert result == {"sent": 2, "failed": 0, "dead": 0}
 
     def test_does_no_harm_when_there_is_nothing_to_do(self):
-        assert tasks.send_owed_signals.call() == {"sent": 0, "failed": 0, "dead": 0}
+        assert tasks.send_pending_signals.call() == {"sent": 0, "failed": 0, "dead": 0}
 
 
 class TestPrune:
@@ -96,7 +97,7 @@ class TestRequest:
         def away():
             raise ConnectionError("broker away")
 
-        monkeypatch.setattr(tasks, "send_owed_signals", SimpleNamespace(enqueue=away))
+        monkeypatch.setattr(tasks, "send_pending_signals", SimpleNamespace(enqueue=away))
 
         with caplog.at_level(logging.ERROR):
             answer = hook.send("deliveries", delivery())
@@ -106,7 +107,7 @@ class TestRequest:
         assert dispatch.sweep("default").sent == 2
 
     def test_wakes_a_worker_for_what_was_left_owed_once_a_minute(self, hook, hints, monkeypatch):
-        monkeypatch.setattr(dispatch, "_healed_at", -1e9)
+        monkeypatch.setattr(maintenance, "_last_run_at", -1e9)
 
         for _ in range(3):
             hook.send("deliveries")
@@ -118,11 +119,11 @@ class TestHealing:
     @pytest.fixture(autouse=True)
     def inline(self, settings, deferred, monkeypatch):
         settings.CMC_WEBHOOKS_DISPATCH = "inline"
-        monkeypatch.setattr(dispatch, "_healed_at", -1e9)
+        monkeypatch.setattr(maintenance, "_last_run_at", -1e9)
 
     def test_sends_what_another_process_left_owed(self, hook, sent):
         event = factories.DeliveryEventFactory()
-        dispatch.owe("default", [Call("event_recorded", event, event.mail)], leased=False)
+        dispatch.enqueue("default", [SignalCall("event_recorded", event, event.mail)], leased=False)
 
         hook.send("deliveries")
 
@@ -131,7 +132,7 @@ class TestHealing:
     def test_waits_until_the_answer_has_been_sent(self, hook, monkeypatch):
         swept = []
         monkeypatch.setattr(dispatch, "sweep", lambda *args, **kwargs: swept.append(args))
-        monkeypatch.setattr(statistics, "roll_up", lambda *args, **kwargs: None)
+        monkeypatch.setattr(rollup, "roll_up", lambda *args, **kwargs: None)
 
         body = notification("deliveries", delivery())
         answer = webhook(RequestFactory().post(HOOK, body, "application/json"))
@@ -149,4 +150,4 @@ class TestHealing:
         answer = hook.send("deliveries", delivery())
 
         assert answer.status_code == 200
-        assert "What is owed could not be looked at" in caplog.text
+        assert "Periodic maintenance failed" in caplog.text

@@ -1,13 +1,17 @@
-"""Django's own admin for all that is kept: history to look at. Importing this registers it."""
+"""Django admin of the stored history. Importing this package registers its pages."""
 
 from __future__ import annotations
 
+from cmc_webhooks.admin.alerts import AlertAdmin
 from cmc_webhooks.admin.events import BlockEventAdmin, BounceEventAdmin, DeliveryEventAdmin
-from cmc_webhooks.admin.intake import NotificationAdmin, PendingSignalAdmin, RejectedEventAdmin
 from cmc_webhooks.admin.mails import MailAdmin
+from cmc_webhooks.admin.notifications import NotificationAdmin, RejectedEventAdmin
+from cmc_webhooks.admin.outbox import PendingSignalAdmin
 from cmc_webhooks.admin.suppressions import SuppressionAdmin
+from cmc_webhooks.admin.trail import TrailAdmin
 
 __all__ = [
+    "AlertAdmin",
     "BlockEventAdmin",
     "BounceEventAdmin",
     "DeliveryEventAdmin",
@@ -16,4 +20,5 @@ __all__ = [
     "PendingSignalAdmin",
     "RejectedEventAdmin",
     "SuppressionAdmin",
+    "TrailAdmin",
 ]

@@ -1,4 +1,4 @@
-"""What can be done with chosen rows: counted, confirmed on a page of its own, noted in the admin's log."""
+"""Actions on selected rows: counted, confirmed on a separate page, recorded in the admin's log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import durable, erasure, ingest, redeliver, retry, store, wire
-from cmc_webhooks.models import RejectedEvent
+from cmc_webhooks import audit, erasure, maintenance, wire
+from cmc_webhooks.admin import timeline
+from cmc_webhooks.db import transactions
+from cmc_webhooks.erasure import blanking
+from cmc_webhooks.models import RejectedEvent, Trail, routing
+from cmc_webhooks.reprocessing import redeliver, rejections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,49 +30,56 @@ if TYPE_CHECKING:
     from cmc_webhooks.admin.base import ReadOnlyAdmin
 
 LIMIT = 500
-"""Rows of one action. The page that asks holds a field for each, and Django reads 1,000 fields at most."""
+"""Maximum rows per action. The confirmation page has a field for each, and Django reads at most 1,000."""
 
 PEOPLE = 20
-"""Addresses erased at once: each reads the tables as a whole."""
+"""Maximum addresses erased at once. Each one reads whole tables."""
 
 _CONFIRMED = "confirmed"
 
 
-class Told(NamedTuple):
-    """What is said above the list afterwards, and one of Django's levels of messages."""
+class ActionResult(NamedTuple):
+    """The message shown above the list afterwards, and its Django message level."""
 
     text: StrOrPromise
     level: int = messages.SUCCESS
 
 
-NOTHING = Told(_("There is nothing to do."), messages.WARNING)
-AWAY = Told(_("The database does not take it now; please try again."), messages.ERROR)
+NOTHING = ActionResult(_("Nothing is selected that this action applies to."), messages.WARNING)
+UNAVAILABLE = ActionResult(_("The database is unavailable. Please try again."), messages.ERROR)
 
 
 class Action(ABC):
-    """An action on chosen rows. `run` takes the steps; a kind of action says what is its own in them."""
+    """An action on selected rows. `run` performs the steps; subclasses define the parts that differ."""
 
     command: ClassVar[str]
-    """What takes any number of rows."""
+    """The management command that takes any number of rows."""
     conditions: ClassVar[Mapping[str, Any]] = {}
-    """Which of the rows it is for."""
+    """Filter conditions for the rows that the action applies to."""
     title: ClassVar[StrOrPromise]
-    """The page that asks: its heading, then what that means, and the button."""
+    """The heading of the confirmation page. `meaning` explains the action, `button` labels its button."""
     meaning: ClassVar[StrOrPromise]
     button: ClassVar[StrOrPromise]
     is_final: ClassVar[bool] = False
-    """Whether it cannot be undone."""
+    """True if the action cannot be undone."""
     note: ClassVar[StrOrPromise]
-    """What the admin's log says of each row."""
+    """The text in the admin's log for each row."""
+    takes_reason: ClassVar[bool] = False
+    """True if the confirmation page asks for a reason, which the trail keeps."""
+    needs_reason: ClassVar[bool] = False
 
     def __init__(self, chosen: Sequence[Any]) -> None:
         self.chosen = chosen
+        self.actor = audit.Actor(Trail.Ways.ADMIN)
+        self.links: timeline.Links | None = None
+        """Links for the user who asks."""
 
     @classmethod
     def run(cls, admin: ReadOnlyAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        """The page that asks; None, and a message above the list, if it was done or cannot be."""
-        answer = cls._answer(admin, request, list(rows.filter(**cls.conditions)[: LIMIT + 1]))
-        if isinstance(answer, Told):
+        """Return the confirmation page; None, with a message above the list, if it was done or cannot be."""
+        rows = rows.using(routing.write_alias()).filter(**cls.conditions)  # no copy that lags
+        answer = cls._answer(admin, request, list(rows[: LIMIT + 1]))
+        if isinstance(answer, ActionResult):
             admin.message_user(request, answer.text, answer.level)
             return None
         return answer
@@ -76,150 +87,170 @@ class Action(ABC):
     @classmethod
     def _answer(
         cls, admin: ReadOnlyAdmin, request: HttpRequest, chosen: Sequence[Any]
-    ) -> HttpResponse | Told:
+    ) -> HttpResponse | ActionResult:
         if len(chosen) > LIMIT:
-            text = gettext(
-                "More than %(limit)d rows are too many for this page; %(command)s takes any number."
-            )
-            return Told(text % {"limit": LIMIT, "command": cls.command}, messages.ERROR)
+            text = gettext("At most %(limit)d rows at once. For more, use %(command)s.")
+            return ActionResult(text % {"limit": LIMIT, "command": cls.command}, messages.ERROR)
         action = cls(chosen)
+        reason = request.POST.get("reason", "").strip() if cls.takes_reason else ""
+        action.actor = action.actor._replace(who=audit.user_key(request.user), reason=reason)
+        action.links = timeline.Links(admin.admin_site, request)
         if refusal := action.refusal():
             return refusal
         if _CONFIRMED not in request.POST:
             return _ask(admin, request, action)
+        if cls.needs_reason and not reason:
+            return _ask(admin, request, action, is_reason_missing=True)
         try:
-            told = action.do()
-        except durable.Unavailable:
-            return AWAY
-        _log(request, action)
+            result = action.do()
+        except transactions.Unavailable:
+            return UNAVAILABLE
+        log(request, action.chosen, action.note)
         action.follow_up()
-        return told
+        return result
 
-    def refusal(self) -> Told | None:
-        """Why it is not done with these rows."""
+    def refusal(self) -> ActionResult | None:
+        """Return why the action refuses these rows; None if it accepts them."""
         return None if self.chosen else NOTHING
 
     @abstractmethod
     def question(self) -> str:
-        """What is asked, with a number."""
+        """Return the question to confirm. Its numbers are those of the result."""
+
+    def details(self) -> list[Any]:
+        """Return a line for each thing that the question is about; an empty list if it names them."""
+        return []
 
     @abstractmethod
-    def do(self) -> Told:
-        """Do it, and say what was done.
+    def do(self) -> ActionResult:
+        """Perform the action and return a message with the result.
 
         Raises:
-            durable.Unavailable: the database does not take it.
+            transactions.Unavailable: the database is unavailable.
         """
 
-    def name(self, row: Any) -> str:
-        """What the log calls a row. Never an address: erasing does not reach it there."""
-        return str(row.pk)
-
-    def follow_up(self) -> None:  # noqa: B027 - only some have anything to do here
-        """What comes of it, once it is noted."""
+    def follow_up(self) -> None:  # noqa: B027 - only some actions have follow-up work
+        """Start the follow-up work, after the action is logged."""
 
 
 class Redeliver(Action):
-    """Owe the signals of these mails again, and send what two seconds allow."""
+    """Action that enqueues the signals of these mails again and sends as many as two seconds allow.
+
+    In the deferred mode a worker sends them.
+    """
 
     command = "cmc_redeliver"
     title = _("Send signals again")
-    meaning = _("Every receiver of this site is called once more for each. The history does not change.")
+    meaning = _(
+        "Every receiver of this site is called once more for each event. The history does not change."
+        " Signals of these events that are dead are sent again too."
+    )
     button = _("Yes, send them")
     note = _("Signals sent again.")
 
     def __init__(self, chosen: Sequence[Any]) -> None:
         super().__init__(chosen)
-        self.events = redeliver.events_of(store.alias(), [mail.pk for mail in chosen])
+        self.events = redeliver.events_of(routing.write_alias(), [mail.pk for mail in chosen])
 
     def question(self) -> str:
-        count = redeliver.count(self.events)
-        text = ngettext(
-            "Send the signals of %(count)d event again?", "Send the signals of %(count)d events again?", count
-        )
-        return text % {"count": count}
+        text = gettext("Send these signals again? %(numbers)s")
+        return text % {"numbers": _numbers(redeliver.count(self.events))}
 
-    def do(self) -> Told:
-        owed = redeliver.redeliver(store.alias(), self.events)
-        text = ngettext("%(count)d signal is sent again.", "%(count)d signals are sent again.", owed)
-        return Told(text % {"count": owed})
-
-    def name(self, row: Any) -> str:
-        return str(row.message_id or row.pk)
+    def do(self) -> ActionResult:
+        enqueued = redeliver.redeliver(routing.write_alias(), self.events, actor=self.actor)
+        return ActionResult(gettext("Sent again: %(numbers)s") % {"numbers": _numbers(enqueued)})
 
     def follow_up(self) -> None:
-        ingest.see_to_owed(store.alias())
+        maintenance.run_or_wake(routing.write_alias())
+
+
+def _numbers(found: redeliver.Redelivered) -> str:
+    """Return the numbers of events and signals as text."""
+    events = ngettext("%(count)d event", "%(count)d events", found.events) % {"count": found.events}
+    signals = ngettext("%(count)d signal", "%(count)d signals", found.signals) % {"count": found.signals}
+    return gettext("%(events)s, %(signals)s") % {"events": events, "signals": signals}
 
 
 class Retry(Action):
-    """Read these rejected events again, those that were resolved since left out."""
+    """Action that reads these rejected events again, except those resolved in the meantime."""
 
     command = "cmc_retry_rejected"
     conditions = {"resolved_at": None}
     title = _("Read again")
-    meaning = _("What can be read now is stored as if it had been read when it came; signals go out.")
+    meaning = _(
+        "Events that can be read now are stored with their original time of receipt. Signals are sent."
+    )
     button = _("Yes, read them")
     note = _("Read again.")
 
     def question(self) -> str:
         count = len(self.chosen)
-        text = ngettext(
-            "Read %(count)d rejected event again?", "Read %(count)d rejected events again?", count
-        )
+        text = ngettext("Read %(count)d event again?", "Read %(count)d events again?", count)
         return text % {"count": count}
 
-    def do(self) -> Told:
-        using = store.alias()
+    def do(self) -> ActionResult:
+        using = routing.write_alias()
         keys = [event.pk for event in self.chosen]
-        done = retry.retry(using, RejectedEvent._default_manager.using(using).filter(pk__in=keys))
-        text = gettext("%(stored)d stored, %(rejected)d still rejected.")
+        done = rejections.retry(using, RejectedEvent._default_manager.using(using).filter(pk__in=keys))
+        text = gettext("%(stored)d stored, %(rejected)d still cannot be read.")
         level = messages.WARNING if done.rejected else messages.SUCCESS
-        return Told(text % {"stored": done.resolved, "rejected": done.rejected}, level)
-
-    def name(self, row: Any) -> str:
-        return str(row.error)
+        return ActionResult(text % {"stored": done.resolved, "rejected": done.rejected}, level)
 
 
 class Erase(Action):
-    """Erase the personal data of the people whom the chosen mails went to, in all tables."""
+    """Action that erases the personal data of the recipients of the selected mails, in all tables."""
 
     command = "cmc_erase"
     conditions = {"erased_at": None}
     title = _("Erase personal data")
-    meaning = _("All mails to them lose their texts, not only the chosen ones. This cannot be undone.")
+    meaning = _(
+        "The texts of all mails to these recipients are erased, not only of the selected mails."
+        " So are other texts that name them."
+    )
     button = _("Yes, erase it")
     is_final = True
     note = _("Personal data erased.")
 
     def __init__(self, chosen: Sequence[Any]) -> None:
         super().__init__(chosen)
-        whole = (wire.normalise_address(mail.recipient) for mail in chosen)  # `address` may be cut
-        self.people = {address for address in whole if erasure.is_address(address)}
+        whole = (wire.canonical_mailbox(mail.recipient) for mail in chosen)  # `address` may be truncated
+        self.people = {address for address in whole if blanking.is_address(address)}
 
-    def refusal(self) -> Told | None:
+    def refusal(self) -> ActionResult | None:
         if len(self.people) > PEOPLE:
-            text = gettext(
-                "More than %(limit)d people are too many for this page; %(command)s takes any number."
-            )
-            return Told(text % {"limit": PEOPLE, "command": self.command}, messages.ERROR)
+            text = gettext("At most %(limit)d people at once. For more, use %(command)s.")
+            return ActionResult(text % {"limit": PEOPLE, "command": self.command}, messages.ERROR)
         return None if self.people else NOTHING
 
     def question(self) -> str:
-        count = len(self.people)
+        people = []
+        for address in sorted(self.people):
+            count = blanking.count_mails(address)
+            text = ngettext("%(address)s (%(count)d mail)", "%(address)s (%(count)d mails)", count)
+            people.append(text % {"address": address, "count": count})
+        text = gettext("This erases the personal data of: %(people)s. It cannot be undone.")
+        return text % {"people": pgettext("between addresses", ", ").join(people)}
+
+    def do(self) -> ActionResult:
+        erased = [erasure.erase(address, actor=self.actor) for address in sorted(self.people)]
+        number = sum(each.mails for each in erased)
+        refused = sum(each.refused for each in erased)
         text = ngettext(
-            "Erase the personal data of %(count)d person?",
-            "Erase the personal data of %(count)d people?",
-            count,
+            "The texts of %(count)d mail were erased.", "The texts of %(count)d mails were erased.", number
+        ) % {"count": number}
+        if not refused:
+            return ActionResult(text)
+        rest = ngettext(
+            "The database refused to change %(count)d row.",
+            "The database refused to change %(count)d rows.",
+            refused,
         )
-        return text % {"count": count}
-
-    def do(self) -> Told:
-        number = sum(erasure.erase(address).mails for address in sorted(self.people))
-        text = ngettext("%(count)d mail was blanked.", "%(count)d mails were blanked.", number)
-        return Told(text % {"count": number})
+        return ActionResult(f"{text} {rest % {'count': refused}}", messages.WARNING)
 
 
-def _ask(admin: ReadOnlyAdmin, request: HttpRequest, action: Action) -> TemplateResponse:
+def _ask(
+    admin: ReadOnlyAdmin, request: HttpRequest, action: Action, *, is_reason_missing: bool = False
+) -> TemplateResponse:
     request.current_app = admin.admin_site.name
     context = {
         **admin.admin_site.each_context(request),
@@ -227,6 +258,9 @@ def _ask(admin: ReadOnlyAdmin, request: HttpRequest, action: Action) -> Template
         "title": action.title,
         "asked": action,
         "question": action.question(),
+        "details": action.details(),
+        "is_reason_missing": is_reason_missing,
+        "longest_reason": Trail._meta.get_field("reason").max_length,
         "keys": [str(row.pk) for row in action.chosen],
         "action": request.POST["action"],
         "checkbox": ACTION_CHECKBOX_NAME,
@@ -236,17 +270,17 @@ def _ask(admin: ReadOnlyAdmin, request: HttpRequest, action: Action) -> Template
     return TemplateResponse(request, "admin/cmc_webhooks/confirm.html", context)
 
 
-def _log(request: HttpRequest, action: Action) -> None:
-    """A line of the admin's log for each row."""
-    content_type = ContentType.objects.get_for_model(action.chosen[0])
+def log(request: HttpRequest, rows: Sequence[Any], note: StrOrPromise) -> None:
+    """Add an entry to the admin's log for each row, with its key alone. Erasure does not reach the log."""
+    content_type = ContentType.objects.get_for_model(rows[0])
     LogEntry.objects.bulk_create(
         LogEntry(
             user_id=str(request.user.pk),
             content_type=content_type,
             object_id=str(row.pk),
-            object_repr=action.name(row)[:200],
+            object_repr=str(row.pk),
             action_flag=CHANGE,
-            change_message=str(action.note),
+            change_message=str(note),
         )
-        for row in action.chosen
+        for row in rows
     )

@@ -1,4 +1,4 @@
-"""What all pages share: nothing can be changed, and no address a browser sends scans a table or crashes."""
+"""Shared base of all pages: read-only by default, and no URL from a browser scans a table or crashes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin import widgets
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_permission_codename
@@ -19,12 +20,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from cmc_webhooks import durable
-from cmc_webhooks.admin import export, lists, markup
-from cmc_webhooks.models import Notification
+from cmc_webhooks import audit, auth
+from cmc_webhooks.admin import export, markup, verdicts
+from cmc_webhooks.admin.changelist import CappedPaginator, KeysetList, capped
+from cmc_webhooks.db import transactions
+from cmc_webhooks.models import Notification, Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from django.contrib.admin.views.main import ChangeList
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
     from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
+
+    from cmc_webhooks.admin.search import SearchResult
+    from cmc_webhooks.db.keyset import Page
 
     ModelAdmin = admin.ModelAdmin[Any]
 else:
@@ -48,15 +54,16 @@ class Tool(NamedTuple):
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """History is not edited, by nobody: who has the view permission sees it, and that is all there is."""
+    """Read-only admin. The view permission shows the history; no permission allows editing it."""
 
     actions: Any = None
     empty_value_display = mark_safe('<span class="cmc-empty">-</span>')
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
+    paginator = CappedPaginator
     sortable_by = ()
     list_defer: ClassVar[tuple[str, ...]] = ()
-    """Columns that a list does not show and that may be long."""
+    """Columns that a list does not show and that may be long; they are not loaded."""
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -74,59 +81,109 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Django also lets those in who may change, which means nothing here."""
+        """Return True only for the view permission. Django also accepts change, which means nothing here."""
         codename = get_permission_codename("view", self.opts)
-        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+        return auth.may(request.user, f"{self.opts.app_label}.{codename}")
 
-    @durable.outside_requests
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Return False for users whose model has no permissions, for whom Django raises AttributeError."""
+        return hasattr(request.user, "has_module_perms") and super().has_module_permission(request)
+
+    @transactions.non_atomic
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Actions commit what they store themselves."""
+        """Show the list or run an action, outside ATOMIC_REQUESTS: actions commit their own writes."""
         context = {"tools": self.tools(request), **(extra_context or {})}
         try:
             answer: HttpResponse = super().changelist_view(request, context)
-        except ValidationError:  # a chosen row's key is none
+        except ValidationError:  # the key of a selected row is not valid
             raise SuspiciousOperation("no key of a row") from None
         if isinstance(answer, TemplateResponse) and answer.context_data is not None:
-            answer.context_data["meaning"] = getattr(request, "cmc_meaning", None)
+            answer.context_data["meaning"] = meaning = getattr(request, "cmc_meaning", None)
+            if meaning is not None:
+                answer.context_data["ways_on"] = list(self.ways_on(meaning, answer.context_data["cl"]))
+            answer.context_data["statement"] = self.statement(request)
         return answer
 
     def get_action_choices(
         self, request: HttpRequest, default_choices: Any = None, action_location: Any = None
     ) -> list[Any]:
-        """Begins with words that are translated: those of Django 6.1 are in English in any language."""
+        """Return the choices after a translated prompt. That of Django 6.1 is English in every language."""
         where = {} if action_location is None else {"action_location": action_location}  # from 6.1 on
         return super().get_action_choices(request, [("", gettext("Choose an action"))], **where)
 
     def tools(self, request: HttpRequest) -> list[Tool]:
-        """The buttons above the list."""
+        """Return the buttons above the list."""
         return []
+
+    def prepare(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """Add what the columns show besides to the rows of a page of the list."""
+
+    def searched_address(self, request: HttpRequest) -> str:
+        """Return the address that the search box holds; "" if it holds none."""
+        return getattr(getattr(request, "cmc_meaning", None), "address", "")
+
+    def statement(self, request: HttpRequest) -> verdicts.Statement | None:
+        """Return what is known about sending to the address that is searched for."""
+        address = self.searched_address(request)
+        if not verdicts.is_address(address):
+            return None
+        offered = verdicts.AddressLinks(self.admin_site, request)
+        return offered.statement(address, *verdicts.ask(address)) if offered.is_open() else None
+
+    def ways_on(self, meaning: SearchResult, changelist: KeysetList) -> Iterator[Tool]:
+        """Yield links to what a search did not show: the same without the filters, and earlier subjects."""
+        if meaning.is_found and not changelist.result_count and changelist.has_active_filters:
+            everything = changelist.get_query_string(remove=list(changelist.get_filters_params()))
+            number = capped(self.matching(meaning))
+            if number != "0":
+                label = _("None with this filter; %(number)s without it.") % {"number": number}
+                yield Tool(label, everything)
+        if meaning.earlier is not None and meaning.earlier.first and meaning.earlier.last:
+            first, last = meaning.earlier.first.isoformat(), meaning.earlier.last.isoformat()
+            days = changelist.get_query_string({"from": first, "to": last}, remove=["since", "cursor"])
+            yield Tool(_("The 31 days before"), days)
+
+    def matching(self, meaning: SearchResult) -> QuerySet[Any]:
+        """Return the rows that a search means, without any filter."""
+        return meaning.mails
 
     def within_reach(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> tuple[QuerySet[Any], StrOrPromise | None]:
-        """The rows that a page may look through, and what to say of the others."""
+        """Return the rows that a page may read, and a notice about the others."""
         return queryset, None
 
-    def total(self, request: HttpRequest, changelist: lists.KeysetList) -> str | None:
-        """How many rows the list has in all, for people; None where that is not known cheaply."""
-        return lists.capped(changelist.queryset) if changelist.query else None
+    def total(self, request: HttpRequest, changelist: KeysetList) -> str | None:
+        """Return the number of rows of the whole list as text; None if counting them is expensive."""
+        return capped(changelist.queryset) if changelist.query else None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return lists.KeysetList
+        return KeysetList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """The filters beside the list and nothing else: Django would allow `?reason__contains=`."""
-        filters: Iterable[Any] = self.list_filter
-        return any(
-            lookup in (getattr(each, "parameter_name", None), *getattr(each, "range_parameters", ()))
-            for each in filters
+        """Return True only for the filters beside the list, and for the limits of a project's foreign keys.
+
+        Django would also allow `?reason__contains=`. A popup in which a row is picked has the limit of the
+        foreign key, `limit_choices_to`, in its URL.
+        """
+        return lookup in self.filter_parameters() or any(
+            (lookup, value)
+            in widgets.url_params_from_lookup_dict(limit() if callable(limit) else limit).items()
+            for limit in self.opts.related_fkey_lookups
         )
+
+    def filter_parameters(self) -> set[str]:
+        """Return the names of the parameters of the filters beside the list."""
+        filters: Iterable[Any] = self.list_filter
+        return {
+            name for each in filters for name in (each.parameter_name, *getattr(each, "range_parameters", ()))
+        }
 
 
 class ExportingAdmin(ReadOnlyAdmin):
-    """Lists whose filtered rows can be had as CSV, with a permission of its own."""
+    """Admin with a list whose filtered rows can be exported as CSV, which needs a separate permission."""
 
     def get_urls(self) -> list[Any]:
         info = self.opts.app_label, self.opts.model_name
@@ -134,7 +191,7 @@ class ExportingAdmin(ReadOnlyAdmin):
         return [path("export/", view, name="{}_{}_export".format(*info)), *super().get_urls()]
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request) and request.user.has_perm("cmc_webhooks.export_csv")
+        return self.has_view_permission(request) and auth.may(request.user, "cmc_webhooks.export_csv")
 
     def tools(self, request: HttpRequest) -> list[Tool]:
         if not self.has_export_permission(request):
@@ -145,7 +202,7 @@ class ExportingAdmin(ReadOnlyAdmin):
         return [Tool(_("Export as CSV"), f"{url}?{query}" if query else url, is_post=True)]
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Stream what the list with these filters holds, all pages of it."""
+        """Stream the rows of the list with these filters, all pages."""
         if not self.has_export_permission(request):
             raise PermissionDenied
         try:
@@ -161,12 +218,27 @@ class ExportingAdmin(ReadOnlyAdmin):
             action_flag=CHANGE,
             change_message=gettext("Exported as CSV, filtered by: %s") % filters,
         )
-        read = partial(changelist.read, request, export.ROWS_AT_ONCE)
-        return export.response(request, self.model, read, str(self.opts.model_name))
+        record = audit.begin(
+            Trail.Actions.EXPORTED,
+            audit.Actor(Trail.Ways.ADMIN, audit.user_key(request.user)),
+            list=str(self.opts.model_name),
+            filters=sorted(request.GET),
+            format="csv",
+        )
+
+        def read(cursor: str | None) -> Page:
+            page: Page = changelist.read(request, export.ROWS_AT_ONCE, cursor)
+            record.add(len(page.rows))
+            if page.next is None:
+                record.finish()
+            return page
+
+        interrupted = partial(record.finish, is_complete=False)  # after the last page, it does nothing
+        return export.response(request, self.model, read, str(self.opts.model_name), on_close=interrupted)
 
 
 def moment_of(model: type[Model], name: str) -> Any:
-    """For a list and for a page: a time of each row, with its seconds."""
+    """Return a column for lists and pages that shows a time of each row, with its seconds."""
 
     field: Any = model._meta.get_field(name)
 
@@ -178,7 +250,7 @@ def moment_of(model: type[Model], name: str) -> Any:
 
 
 def number_of(model: type[Model], name: str) -> Any:
-    """For a list and for a page: a number of each row."""
+    """Return a column for lists and pages that shows a number of each row."""
     field: Any = model._meta.get_field(name)
 
     @admin.display(description=field.verbose_name)
@@ -189,7 +261,7 @@ def number_of(model: type[Model], name: str) -> Any:
 
 
 def kept_notifications(events: Iterable[Any], using: str | None) -> set[UUID]:
-    """Those notifications of the events that are still there; one statement, whatever was pruned."""
+    """Return the keys of the events' notifications that still exist; one query, however many were deleted."""
     keys = {event.notification_id for event in events}
     kept = Notification._default_manager.using(using).filter(pk__in=keys)
     return set(kept.values_list("pk", flat=True))

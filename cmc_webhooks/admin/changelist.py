@@ -1,4 +1,4 @@
-"""The lists: pages behind a row's keys, no count of a whole table, no order but the admin's own."""
+"""Change lists with keyset pagination, no count of a whole table and no order but the admin's."""
 
 from __future__ import annotations
 
@@ -6,25 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core import paginator
+from django.utils.functional import cached_property
 
-from cmc_webhooks import keyset
+from cmc_webhooks.admin import filters, markup
+from cmc_webhooks.db import keyset, long_texts
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
+    from django_stubs_ext import StrOrPromise
+
+    from cmc_webhooks.admin.shares import Found
+
+    _Paginator = paginator.Paginator[Any]
+else:
+    _Paginator = paginator.Paginator
 
 CURSOR = "cursor"
 MOST_COUNTED = 1000
 
 
 class KeysetList(ChangeList):
-    """A list in the order its admin gives, whatever a browser asks for: others would sort the whole table."""
+    """A list in its admin's order, whatever the browser requests: other orders would sort the whole table."""
 
     page: keyset.Page
     total: str | None = None
-    """How many rows there are, for people; None where that would have to be counted."""
+    """The number of rows as text; None where they would have to be counted."""
     notice: str | None = None
-    """What people must know of the rows that they do not see."""
+    """A notice about the rows that the list leaves out."""
+    found: Found | None = None
+    """What became of the mails that a search found."""
+    mistake: StrOrPromise = ""
+    """What is wrong with the filters, if no row can match them."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
@@ -37,15 +51,18 @@ class KeysetList(ChangeList):
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
         admin: Any = self.model_admin
-        queryset = super().get_queryset(request, exclude_parameters).defer(*admin.list_defer)
+        queryset = super().get_queryset(request, exclude_parameters)
         reached: QuerySet[Any]
         reached, self.notice = admin.within_reach(request, queryset)
+        if any(isinstance(each, filters.PeriodFilter) and each.is_reversed() for each in self.filter_specs):
+            self.mistake = filters.REVERSED
+            return reached.none()
         return reached
 
     def get_results(self, request: HttpRequest) -> None:
         admin: Any = self.model_admin
         try:
-            self.page = self.read(request, self.list_per_page, request.GET.get(CURSOR, ""))
+            self.page = self._shown(request, request.GET.get(CURSOR, ""))
         except keyset.BadCursor:
             raise IncorrectLookupParameters from None
         self.result_list: Any = self.page.rows
@@ -54,32 +71,54 @@ class KeysetList(ChangeList):
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.page.rows)
         self.can_show_all = self.multi_page = False
-        self.total = admin.total(request, self)
+        self.total = None if self.mistake else admin.total(request, self)
 
     def read(self, request: HttpRequest, size: int, cursor: str | None) -> keyset.Page:
-        """The page that a cursor leads to."""
+        """Return the page that a cursor leads to, with whole texts."""
+        return self._read(request, self.queryset, size, cursor)
+
+    def _shown(self, request: HttpRequest, cursor: str) -> keyset.Page:
+        """Return the page to show, without the columns that it does not need, and with long texts cut."""
+        admin: Any = self.model_admin
+        texts = long_texts.LongTexts(self.queryset.defer(*admin.list_defer), markup.CUT)
+        page = self._read(request, texts.queryset, self.list_per_page, cursor)
+        texts.fill(page.rows)
+        admin.prepare(request, page.rows)
+        return page
+
+    def _read(
+        self, request: HttpRequest, queryset: QuerySet[Any], size: int, cursor: str | None
+    ) -> keyset.Page:
         ordering = self.get_ordering(request, self.queryset)
         keys = [str(name).removeprefix("-") for name in ordering]
         descending = str(ordering[0]).startswith("-")
-        return keyset.read(self.queryset, keys, size=size, descending=descending, cursor=cursor or "")
+        return keyset.read(queryset, keys, size=size, descending=descending, cursor=cursor or "")
 
     @property
     def next_query(self) -> str | None:
-        """The address of the next page."""
+        """Return the query string of the next page; None on the last page."""
         return self.get_query_string({CURSOR: self.page.next}) if self.page.next else None
 
     @property
     def previous_query(self) -> str | None:
-        """The address of the page before."""
+        """Return the query string of the previous page; None on the first page."""
         return self.get_query_string({CURSOR: self.page.previous}) if self.page.previous else None
 
     @property
     def first_query(self) -> str | None:
-        """The address of the first page, unless this is it."""
+        """Return the query string of the first page; None on that page itself."""
         return self.get_query_string(remove=[CURSOR]) if self.page.previous else None
 
 
+class CappedPaginator(_Paginator):
+    """Pages for Django's autocomplete, which would count the whole table: at most the first 1,000 rows."""
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list[:MOST_COUNTED].count())  # type: ignore[attr-defined] # it is a queryset
+
+
 def capped(rows: QuerySet[Any]) -> str:
-    """How many rows there are, up to 1,000, for people."""
+    """Return the number of rows as text, counted up to 1,000; `1,000+` if there are more."""
     number = rows.order_by()[: MOST_COUNTED + 1].count()
     return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"

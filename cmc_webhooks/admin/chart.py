@@ -1,4 +1,4 @@
-"""Stacked bars, a day each, as SVG that a template draws: no library's inline style passes a strict CSP."""
+"""Stacked bars, one a day, drawn as SVG by a template: libraries' inline styles fail a strict CSP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GAP = 0.2
 
 
 class Part(NamedTuple):
-    """One part of a bar: how many, in which colours, what it says and where it leads."""
+    """A segment of a bar: its number, the name of its colours, its tooltip and its URL."""
 
     number: int
     tone: str
@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A part where it is drawn; numbers as SVG reads them, whatever the language."""
+    """A part with its position and size. Numbers are formatted for SVG, whatever the language."""
 
     x: str
     y: str
@@ -31,21 +31,21 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of the scale."""
+    """A horizontal line of the scale."""
 
     y: str
     label: str
 
 
 class Chart(NamedTuple):
-    """What the template draws."""
+    """The boxes and scale lines that the template draws."""
 
     boxes: list[Box]
     lines: list[Line]
 
 
 def stacked(bars: Sequence[Sequence[Part]]) -> Chart:
-    """Bars side by side, the parts of each on top of each other, on one scale."""
+    """Return the bars side by side on one scale, the parts of each bar stacked."""
     top = _nice(max((sum(part.number for part in bar) for bar in bars), default=0))
     step = WIDTH / max(len(bars), 1)
     boxes = []
@@ -67,12 +67,13 @@ def stacked(bars: Sequence[Sequence[Part]]) -> Chart:
 
 
 def _nice(number: int) -> int:
-    """The next of 2, 4, 10, 20, 40, 100, ..., so that half of it is a whole number."""
+    """Return the next round even number: the bars fill at least three quarters of the height from 7 on."""
     scale = 1
     while True:
-        for factor in (2, 4, 10):
-            if number <= factor * scale:
-                return factor * scale
+        for factor in (10, 12, 16, 20, 24, 30, 40, 50, 60, 80):
+            top, rest = divmod(factor * scale, 10)
+            if number <= top and not rest and not top % 2:
+                return top
         scale *= 10
 
 

@@ -1,4 +1,4 @@
-"""The events as they came in, each tied to its mail; blocks, which belong to none."""
+"""Admin of events as received: deliveries and bounces with their mail, and blocks, which have no mail."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import figures, rows, wire
-from cmc_webhooks.admin import base, filters, markup, search, words
+from cmc_webhooks import timezones, wire
+from cmc_webhooks.admin import base, filters, labels, markup, search
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification
-from cmc_webhooks.querysets import ADDRESS_LENGTH
+from cmc_webhooks.models.querysets import ADDRESS_LENGTH
 from cmc_webhooks.status import BOUNCED
 
 DAYS_OF_FILTERS = 31
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
 
 class BroughtBy(base.ReadOnlyAdmin):
-    """What all kinds of events show of themselves."""
+    """Base of the admins of all kinds of events."""
 
     ordering = ("-id",)
 
-    @admin.display(description=_("notification"))
+    @admin.display(description=_("webhook notification"))
     def brought_by(self, event: Any) -> StrOrPromise:
-        """The notification may have been pruned, which leaves its key in the event."""
+        """Return a link to the notification. It may be deleted already; the event keeps its key."""
         if not base.kept_notifications([event], event._state.db):
-            return _("no longer kept")
+            return _("deleted (retention)")
         return markup.link(self.admin_site, Notification, event.notification_id, event.notification_id)
 
 
 class MailEventAdmin(BroughtBy, base.ExportingAdmin):
-    """What deliveries and bounces share."""
+    """Base of the admins of deliveries and bounces."""
 
     list_select_related = ("mail",)
+    list_defer = ("extra", "mail__header_from", "mail__sender", "mail__return_path", "mail__reason")
     search_fields = search.SEARCH_FIELDS
     search_help_text = search.HELP
 
@@ -61,17 +62,17 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, event: Any) -> SafeString:
-        return markup.two_lines(words.reason_of_event(event).words, event.reason)
+        return markup.two_lines(labels.reason_of_event(event).words, event.reason)
 
     @admin.display(description=_("meaning"))
     def meaning(self, event: Any) -> SafeString:
-        return markup.two_lines(*words.reason_of_event(event))
+        return markup.two_lines(*labels.reason_of_event(event, event.mail.bounce_code))
 
     @admin.display(description=_("the server's answer"))
     def answer(self, event: Any) -> StrOrPromise:
         return markup.preformatted(event.reason) if event.reason else self.get_empty_value_display()
 
-    @admin.display(description=_("further values"))
+    @admin.display(description=_("other values"))
     def further(self, event: Any) -> StrOrPromise:
         return markup.json_text(event.extra) if event.extra else self.get_empty_value_display()
 
@@ -79,35 +80,42 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         days = filters.OccurredFilter.days_meant(request.GET)
-        meaning = search.understand(Mail.objects.using(queryset.db), search_term, days)
-        request.cmc_meaning = meaning  # type: ignore[attr-defined] # for the page, which says so
+        meaning = search.interpret(Mail.objects.using(queryset.db), search_term, days)
+        request.cmc_meaning = meaning  # type: ignore[attr-defined] # for the page, which shows it
         return (queryset if meaning is None else queryset.filter(mail__in=meaning.mails.values("pk"))), False
+
+    def matching(self, meaning: search.SearchResult) -> QuerySet[Any]:
+        rows: QuerySet[Any] = self.model._default_manager.using(meaning.mails.db)
+        return rows.filter(mail__in=meaning.mails.values("pk"))
 
     def within_reach(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> tuple[QuerySet[Any], StrOrPromise | None]:
-        """A status or a class has no index: it is looked for within 31 days, by default the latest."""
+        """Limit a filter by status or bounce class to 31 days, by default the latest.
+
+        Bounce classes and the usual statuses have no index.
+        """
         asked = {name for name, value in request.GET.items() if value}
         days = filters.OccurredFilter.days_meant(request.GET)
         if not asked & {"status", "bounce_class"} or "q" in asked or days.are_at_most(DAYS_OF_FILTERS):
             return queryset, None
         last = days.last or self._last_day(queryset)
-        days = filters.Days(last - timedelta(days=DAYS_OF_FILTERS - 1), last)
+        days = timezones.DateRange(last - timedelta(days=DAYS_OF_FILTERS - 1), last)
         notice = _(
-            "Filtered events are those of 31 days, here %(first)s to %(last)s; choose others beside the list."
+            "Filters show 31 days of events: %(first)s to %(last)s. Choose other days beside the list."
         )
         return (
-            queryset.occurred_between(*days.bounds()),  # type: ignore[attr-defined] # ours
+            queryset.occurred_between(*days.bounds()),  # type: ignore[attr-defined] # our queryset
             notice % {"first": days.first, "last": days.last},
         )
 
     def _last_day(self, queryset: QuerySet[Any]) -> date:
-        """The day of the latest event, those with a clock far ahead left out."""
+        """Return the day of the latest event, except those with a clock far ahead; today without any."""
         ahead = datetime.now(UTC) + timedelta(days=2)
         events = self.model._default_manager.using(queryset.db).filter(pk__lt=wire.key_at(ahead))
         latest = events.order_by("-pk").values_list("occurred_at", flat=True).first()
         zone = timezone.get_default_timezone()
-        return rows.aware(latest).astimezone(zone).date() if latest else figures.today()
+        return timezones.to_aware(latest).astimezone(zone).date() if latest else timezones.today()
 
 
 @admin.register(DeliveryEvent)
@@ -117,7 +125,7 @@ class DeliveryEventAdmin(MailEventAdmin):
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
         (_("Mail"), {"fields": ("whole_mail", "about")}),
-        (_("As sent"), {"fields": ("status", "source_ip", "sender_ip", "further", "brought_by")}),
+        (_("As received"), {"fields": ("status", "source_ip", "sender_ip", "further", "brought_by")}),
     )
 
     occurred = base.moment_of(DeliveryEvent, "occurred_at")
@@ -135,7 +143,7 @@ class BounceEventAdmin(MailEventAdmin):
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
         (_("Mail"), {"fields": ("whole_mail", "about")}),
-        (_("As sent"), {"fields": ("bounce_code", "further", "brought_by")}),
+        (_("As received"), {"fields": ("bounce_code", "further", "brought_by")}),
     )
 
     occurred = base.moment_of(BounceEvent, "occurred_at")
@@ -152,10 +160,14 @@ class BlockEventAdmin(BroughtBy):
     list_filter = (filters.BounceClassFilter,)
     list_defer = ("raw",)
     search_fields = ("address",)
-    search_help_text = _("A whole address.")
+    search_help_text = _("Type the whole address.")
     fieldsets = (
-        (None, {"fields": ("address", "why", "bounce_code", "times", "occurred", "received")}),
-        (_("As sent"), {"fields": ("as_sent", "brought_by")}),
+        (
+            None,
+            {"fields": ("whole_address", "server_composition", "why", "bounce_code", "times")},
+        ),
+        (_("Times"), {"fields": ("occurred", "received")}),
+        (_("As received"), {"fields": ("as_sent", "brought_by")}),
     )
 
     occurred = base.moment_of(BlockEvent, "occurred_at")
@@ -166,16 +178,26 @@ class BlockEventAdmin(BroughtBy):
     def short_address(self, block: BlockEvent) -> str:
         return markup.short(block.address)
 
+    @admin.display(description=_("address"))
+    def whole_address(self, block: BlockEvent) -> StrOrPromise:
+        """Return the address as a link to its page."""
+        if not block.address:
+            return self.get_empty_value_display()
+        return markup.address_link(self.admin_site, block.address)
+
     @admin.display(description=_("reason"))
     def why(self, block: BlockEvent) -> SafeString:
-        return markup.two_lines(*words.reason_of_code(block.bounce_code))
+        return markup.two_lines(*labels.reason_of_code(block.bounce_code))
 
-    @admin.display(description=_("as sent"))
+    @admin.display(description=_("as received"))
     def as_sent(self, block: BlockEvent) -> SafeString:
         return markup.json_text(block.raw)
+
+    def searched_address(self, request: HttpRequest) -> str:
+        return request.GET.get("q", "")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        address = wire.normalise_address(search_term)[:ADDRESS_LENGTH]
+        address = wire.canonical_mailbox(search_term)[:ADDRESS_LENGTH]
         return (queryset.filter(address=address) if address else queryset), False

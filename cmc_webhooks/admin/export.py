@@ -1,4 +1,4 @@
-"""What is filtered, as CSV: streamed page by page, for spreadsheets (UTF-8 with a byte order mark)."""
+"""CSV export of filtered rows, streamed page by page, for spreadsheets (UTF-8 with a byte order mark)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from cmc_webhooks import cells, streams
+from cmc_webhooks import downloads
+from cmc_webhooks.downloads import csv_cells
 from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
     from django.http import HttpRequest, StreamingHttpResponse
 
-    from cmc_webhooks.keyset import Page
+    from cmc_webhooks.db.keyset import Page
 
 ROWS_AT_ONCE = 1000
 
@@ -38,25 +39,31 @@ COLUMNS: Mapping[type[Model], Sequence[str]] = {
     DeliveryEvent: ("status", "source_ip", "sender_ip", *_OF_EVENT),
     BounceEvent: ("bounce_code", "bounce_class", *_OF_EVENT),
 }
-"""What is written of each row; times in the active zone, which the first line names."""
+"""The columns written for each row. Times are in the active zone, which the first line names."""
 
 
 def response(
-    request: HttpRequest, model: type[Model], read: Callable[[str | None], Page], name: str
+    request: HttpRequest,
+    model: type[Model],
+    read: Callable[[str | None], Page],
+    name: str,
+    on_close: Callable[[], Any] = lambda: None,
 ) -> StreamingHttpResponse:
-    """All pages that `read` gives, as a download; memory does not grow with their number."""
-    return streams.download(request, _lines(model, read), content_type="text/csv", filename=f"{name}.csv")
+    """Return all pages that `read` returns as a download. Memory does not grow with their number."""
+    return downloads.download(
+        request, _lines(model, read), content_type="text/csv", filename=f"{name}.csv", on_close=on_close
+    )
 
 
 def _lines(model: type[Model], read: Callable[[str | None], Page]) -> Iterator[str]:
     columns = COLUMNS[model]
     zone = timezone.get_current_timezone_name()
     heads = [f"{name} ({zone})" if name.endswith("_at") else name for name in columns]
-    yield cells.BOM + cells.line(heads)
+    yield csv_cells.BOM + csv_cells.line(heads)
     page = read(None)
     while True:
         for row in page.rows:
-            yield cells.line(_values(row, columns))
+            yield csv_cells.line(_values(row, columns))
         if page.next is None:
             return
         page = read(page.next)

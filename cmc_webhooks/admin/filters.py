@@ -1,4 +1,4 @@
-"""The filters beside the lists. A value that none of them offers leads back to the list, Django's way."""
+"""The filters beside the lists. A value that a filter does not offer redirects to the list, as in Django."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import bounces, event_types, figures, keyset, statistics, wire
-from cmc_webhooks.admin.words import STATUS_WORDS
-from cmc_webhooks.models import Notification, PendingSignal
-from cmc_webhooks.querysets import exactly
-from cmc_webhooks.status import BounceClass, DeliveryStatus
+from cmc_webhooks import event_types, timezones, wire
+from cmc_webhooks.admin.labels import STATUS_WORDS
+from cmc_webhooks.bounce_codes import BounceClass
+from cmc_webhooks.db.text import exactly, one_of
+from cmc_webhooks.models import Alert, Notification, PendingSignal, Trail, querysets
+from cmc_webhooks.models.notifications import IS_OPEN
+from cmc_webhooks.statistics import reports
+from cmc_webhooks.status import DeliveryStatus
+from cmc_webhooks.timezones import DateRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
 OTHER = "other"
-RECENT_MAILS = 1000
+REVERSED = _("The first day is after the last day.")
 
 
 class ChoiceFilter(SimpleListFilter):
-    """One of a few values, each with its condition."""
+    """A filter with a few values, each with its condition."""
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         raise NotImplementedError
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """The rows that `value`, one of the choices, lets through."""
+        """Return the rows that match `value`, which is one of the choices."""
         raise NotImplementedError
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -47,7 +51,7 @@ class ChoiceFilter(SimpleListFilter):
 
 
 class WordFilter(ChoiceFilter):
-    """The words of a list that is known, each alone, and all others together."""
+    """A filter with one choice for each known word, and one choice for all other words together."""
 
     column: str
     words: Mapping[str, Any]
@@ -65,6 +69,13 @@ class MailStatusFilter(WordFilter):
     title = _("status")
     parameter_name = column = "status"
     words = STATUS_WORDS
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """Return the mails with a status. The daily counts name all others, so that an index finds them."""
+        if value in self.words:
+            return super().narrow(queryset, value)
+        others = set(reports.statuses(queryset.db)).difference(self.words)
+        return queryset.filter(one_of(queryset.db, self.column, others))
 
 
 class DeliveryStatusFilter(WordFilter):
@@ -86,7 +97,7 @@ class EventTypeFilter(WordFilter):
 
 
 class ColumnFilter(ChoiceFilter):
-    """The choices of a column that holds no other word."""
+    """A filter with the choices of a column that holds no other values."""
 
     choices_of_column: Iterable[tuple[str, Any]]
 
@@ -98,7 +109,7 @@ class ColumnFilter(ChoiceFilter):
 
 
 class SourceFilter(ColumnFilter):
-    """Notifications by how they came."""
+    """A filter of notifications by how they were received."""
 
     title = _("source")
     parameter_name = "source"
@@ -106,7 +117,7 @@ class SourceFilter(ColumnFilter):
 
 
 class BounceClassFilter(ChoiceFilter):
-    """Rows whose bounce code has a class; unknown is every code that no other class has."""
+    """A filter of rows by the class of their bounce code. `unknown` is every code that has no other class."""
 
     title = _("bounce class")
     parameter_name = "bounce_class"
@@ -115,18 +126,17 @@ class BounceClassFilter(ChoiceFilter):
         return BounceClass.choices
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return bounces.of_classes(queryset, [value])
+        return querysets.with_bounce_class(queryset, [value])
 
 
 class ServerCompositionFilter(ChoiceFilter):
-    """The names that the latest mails have, since all mails would have to be read for a complete list."""
+    """A filter with each server composition that has mails. The daily counts name them all."""
 
     title = _("server composition")
     parameter_name = "server_composition"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        latest = model_admin.get_queryset(request).order_by("-created_at", "-pk")
-        names = set(latest.values_list("server_composition", flat=True)[:RECENT_MAILS])
+        names = set(reports.compositions(model_admin.get_queryset(request).db))
         if (asked := self.value()) is not None:
             names.add(wire.clean(asked))
         return [(name, name or _("(none)")) for name in sorted(names)]
@@ -139,37 +149,36 @@ class ServerCompositionFilter(ChoiceFilter):
         return exactly(queryset, "server_composition", value)
 
 
-class Days(NamedTuple):
-    """Days of the project's TIME_ZONE, both ends among them; None: no bound."""
+class Period(NamedTuple):
+    """A period by its name, and the days that it means today."""
 
-    first: date | None = None
-    last: date | None = None
+    label: Any
+    days: Callable[[date], DateRange]
 
-    def are_at_most(self, number: int) -> bool:
-        """Whether both bounds are given, and not further apart."""
-        if self.first is None:
-            return False
-        last = self.last or figures.today()
-        return (last - self.first).days < number
 
-    def bounds(self) -> tuple[datetime | None, datetime | None]:
-        """When they begin and end, as the project stores times."""
-        begin = statistics.day_range(self.first)[0] if self.first else None
-        return begin, statistics.day_range(self.last)[1] if self.last else None
+def _past(number: int) -> Callable[[date], DateRange]:
+    """Return a period of this number of days, of which today is the last."""
+    return lambda today: DateRange(today - timedelta(days=number - 1), today)
+
+
+def _last_month(today: date) -> DateRange:
+    last = today.replace(day=1) - timedelta(days=1)
+    return DateRange(last.replace(day=1), last)
 
 
 class PeriodFilter(ChoiceFilter):
-    """Since when, or from one day to another."""
+    """A filter by period: since a preset day, or from one day to another."""
 
     title = _("date")
     parameter_name = "since"
     range_parameters = ("from", "to")
     template = "admin/cmc_webhooks/period_filter.html"
     periods = {
-        "today": (_("today"), 0),
-        "7-days": (_("past 7 days"), 7),
-        "30-days": (_("past 30 days"), 30),
-        "365-days": (_("past 365 days"), 365),
+        "today": Period(_("today"), _past(1)),
+        "7-days": Period(_("past 7 days"), _past(7)),
+        "30-days": Period(_("past 30 days"), _past(30)),
+        "last-month": Period(_("last month"), _last_month),
+        "365-days": Period(_("past 365 days"), _past(365)),
     }
 
     def __init__(
@@ -181,19 +190,24 @@ class PeriodFilter(ChoiceFilter):
         self.zone = timezone.get_default_timezone_name()
 
     @classmethod
-    def days_meant(cls, parameters: Mapping[str, str]) -> Days:
-        """The days that the parameters of a list name; bounds that are none are left out."""
-        _label, ago = cls.periods.get(parameters.get(cls.parameter_name, ""), ("", None))
-        first = figures.today() - timedelta(days=ago) if ago is not None else None
-        given = [_day(parameters.get(name, "")) for name in cls.range_parameters]
-        starts = [day for day in (first, given[0]) if day is not None]
-        return Days(max(starts, default=None), given[1])
+    def days_meant(cls, parameters: Mapping[str, str]) -> DateRange:
+        """Return the days that the parameters of a list name. Bounds that are not valid are left out."""
+        period = cls.periods.get(parameters.get(cls.parameter_name, ""))
+        preset = period.days(timezones.today()) if period else DateRange()
+        given = DateRange(*(_day(parameters.get(name, "")) for name in cls.range_parameters))
+        starts = [day for day in (preset.first, given.first) if day is not None]
+        ends = [day for day in (preset.last, given.last) if day is not None]
+        return DateRange(max(starts, default=None), min(ends, default=None))
+
+    def is_reversed(self) -> bool:
+        """Return whether the first day that was entered is after the last one."""
+        return self.days_meant(self.range).is_reversed
 
     def expected_parameters(self) -> list[str | None]:
         return [self.parameter_name, *self.range_parameters]
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return [(name, label) for name, (label, _days) in self.periods.items()]
+        return [(name, period.label) for name, period in self.periods.items()]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         own = {self.parameter_name, *self.range_parameters}
@@ -219,18 +233,18 @@ class PeriodFilter(ChoiceFilter):
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return self.narrow_days(queryset, self.days_meant({self.parameter_name: value}))
 
-    def narrow_days(self, queryset: QuerySet[Any], days: Days) -> QuerySet[Any]:
-        """The rows of these days, by an index."""
+    def narrow_days(self, queryset: QuerySet[Any], days: DateRange) -> QuerySet[Any]:
+        """Return the rows of these days, found by an index."""
         begin, end = days.bounds()
         return self.between(queryset, begin, end) if begin or end else queryset
 
     def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
-        """The rows from `begin` until before `end`."""
+        """Return the rows with `begin` <= time < `end`."""
         raise NotImplementedError
 
 
 class FirstReceivedFilter(PeriodFilter):
-    """For mails."""
+    """A filter of mails by when they were first received."""
 
     def between(self, queryset: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
         queryset = queryset.filter(created_at__gte=begin) if begin else queryset
@@ -238,7 +252,7 @@ class FirstReceivedFilter(PeriodFilter):
 
 
 class OccurredFilter(PeriodFilter):
-    """For deliveries and bounces; the primary key finds them."""
+    """A filter of deliveries and bounces by when they occurred, found by the primary key."""
 
     def between(self, queryset: Any, begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
         occurred: QuerySet[Any] = queryset.occurred_between(begin, end)
@@ -246,7 +260,7 @@ class OccurredFilter(PeriodFilter):
 
 
 class ReceivedFilter(PeriodFilter):
-    """For notifications, whose keys begin with the time of receipt."""
+    """A filter of notifications by when they were received, the time with which their keys begin."""
 
     def between(self, queryset: Any, begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
         received: QuerySet[Any] = queryset.received_between(begin, end)
@@ -254,7 +268,40 @@ class ReceivedFilter(PeriodFilter):
 
 
 class ResolvedFilter(ChoiceFilter):
-    """Rejected events that still wait, or those that were read again since."""
+    """A filter of rejected events: open, resolved by reading them again, or dismissed by a person."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
+        return [("open", _("open")), ("dismissed", _("dismissed")), ("resolved", _("resolved"))]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if value == "resolved":
+            return queryset.exclude(resolved_at=None)
+        if value == "open":
+            return queryset.filter(IS_OPEN)
+        return queryset.filter(resolved_at=None).exclude(dismissed_at=None)
+
+
+class StateFilter(ColumnFilter):
+    """A filter of the outbox: pending signals, or dead ones."""
+
+    title = _("state")
+    parameter_name = "state"
+    choices_of_column = PendingSignal.States.choices
+
+
+class TrailFilter(ColumnFilter):
+    """A filter of the trail of personal data, by what was done."""
+
+    title = _("action")
+    parameter_name = "what"
+    choices_of_column = Trail.Actions.choices
+
+
+class OpenAlertFilter(ChoiceFilter):
+    """A filter of alerts: those still open, or those resolved."""
 
     title = _("state")
     parameter_name = "state"
@@ -263,21 +310,20 @@ class ResolvedFilter(ChoiceFilter):
         return [("open", _("open")), ("resolved", _("resolved"))]
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(resolved_at__isnull=value == "open")
+        return queryset.filter(open_key__isnull=value == "resolved")
 
 
-class StateFilter(ColumnFilter):
-    """Pending signals that are owed, or dead."""
+class AlertKindFilter(ColumnFilter):
+    """A filter of alerts, by what they are about."""
 
-    title = _("state")
-    parameter_name = "state"
-    choices_of_column = PendingSignal.States.choices
+    title = _("kind")
+    parameter_name = "kind"
+    choices_of_column = Alert.Kinds.choices
 
 
 def _day(text: str) -> date | None:
-    """A day in ISO form, within the years that every database knows."""
+    """Return a day in ISO form, within the calendar of every database; None if it is not valid."""
     try:
-        day = date.fromisoformat(text)
+        return timezones.day_within_calendar(date.fromisoformat(text))
     except ValueError:
         return None
-    return day if day.year in keyset.YEARS else None

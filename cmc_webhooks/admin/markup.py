@@ -1,10 +1,11 @@
-"""The few bits of HTML that several pages use. Whatever was sent is escaped, here or by the templates."""
+"""HTML fragments that several pages use. Received values are escaped, here or by the templates."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +15,9 @@ from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from cmc_webhooks.admin import words
+from cmc_webhooks import timezones
+from cmc_webhooks.admin import labels
+from cmc_webhooks.models import Suppression
 from cmc_webhooks.status import BOUNCED, DeliveryStatus
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 _SHORT = 90
 
+CUT = 400
+"""Characters of a text that a list loads: more than it shows, since marks above letters take no space."""
+
 _TONES: Mapping[str, str] = {
     DeliveryStatus.QUEUED: "waiting",
     DeliveryStatus.DEFERRED: "delayed",
@@ -38,13 +44,13 @@ _TONES: Mapping[str, str] = {
 
 
 def tone(status: str) -> str:
-    """The name of a status's colours in admin.css."""
+    """Return the name of a status's colours in admin.css."""
     return _TONES.get(status, "other")
 
 
 def badge(status: str) -> SafeString:
-    """A status as a coloured mark with a sign and its word, so that colour alone says nothing."""
-    return mark(tone(status), short(words.status_word(status)))
+    """Return a status as a coloured mark with a sign and its word: nothing is conveyed by colour alone."""
+    return mark(tone(status), short(labels.status_word(status)))
 
 
 def mark(tone: str, text: StrOrPromise) -> SafeString:
@@ -52,22 +58,38 @@ def mark(tone: str, text: StrOrPromise) -> SafeString:
 
 
 def headed(heading: StrOrPromise, value: Any) -> SafeString:
-    """A value that says nothing without the heading of its column, which is shown where there is none."""
+    """Return a value with the heading of its column, without which it is unclear.
+
+    The heading is shown only where the table has none.
+    """
     return format_html('<span class="cmc-heading">{} </span>{}', heading, value)
 
 
+def note(tone: str, text: StrOrPromise) -> SafeString:
+    """Return a short sentence in the colours of a tone."""
+    return format_html('<span class="cmc-note cmc-{}">{}</span>', tone, text)
+
+
 def two_lines(above: str, below: str) -> SafeString:
-    """Two texts for one place of a list, the lower one less loud; each is cut short."""
-    return format_html(
-        '<span class="cmc-words">{}</span><span class="cmc-below">{}</span>', short(above), short(below)
-    )
+    """Return two texts for one cell of a list, the lower one less prominent.
+
+    Each is truncated. A tooltip shows more of what was cut.
+    """
+    return _cut("cmc-words", above) + _cut("cmc-below", below)
+
+
+def _cut(name: str, text: str) -> SafeString:
+    shown = short(text)
+    if shown == text:
+        return format_html('<span class="{}">{}</span>', name, text)
+    return format_html('<span class="{}" title="{}">{}</span>', name, text[:CUT], shown)
 
 
 def moment(value: datetime | None) -> SafeString | None:
-    """A time with its seconds, in the active zone."""
+    """Return a time with its seconds, in the active zone."""
     if value is None:
         return None
-    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    local = timezones.to_local(value)
     return format_html(
         '<time class="cmc-moment" datetime="{}">{} {}</time>',
         local.isoformat(),
@@ -77,7 +99,7 @@ def moment(value: datetime | None) -> SafeString | None:
 
 
 def ago(value: datetime | None) -> SafeString | None:
-    """How long ago a time was, above the time itself; the time alone if it is still to come."""
+    """Return how long ago a time was, above the time itself; the time alone if it is in the future."""
     exact = moment(value)
     if value is None or exact is None or value >= timezone.now().replace(tzinfo=value.tzinfo and UTC):
         return exact
@@ -88,16 +110,34 @@ def ago(value: datetime | None) -> SafeString | None:
 
 
 def link(site: AdminSite, model: type[Model], key: Any, text: Any) -> SafeString:
-    """A link to the page of one row, or the text alone where the project's admin has no such page."""
+    """Return a link to the page of one row, or the text alone if the project's admin has no such page."""
     if not site.is_registered(model):
         return format_html("{}", text)
     view = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     return format_html('<a href="{}">{}</a>', reverse(view, args=[key], current_app=site.name), text)
 
 
+def address_link(site: AdminSite, address: str) -> SafeString:
+    """Return a link to the page of an address, or the address alone if the admin has no such page."""
+    if not site.is_registered(Suppression):
+        return format_html("{}", address)
+    url = reverse("admin:cmc_webhooks_suppression_address", current_app=site.name)
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode({"address": address}), address)
+
+
 def short(text: str) -> str:
-    """A text that may be of any length, for a place where it may not."""
-    return Truncator(text).chars(_SHORT)
+    """Truncate a text of any length for a place with limited space.
+
+    It is cut after a word, if one ends in the second half. First it is cut roughly: the time of `Truncator`,
+    which composes letters and marks, grows with the square of the length.
+    """
+    shown = Truncator(text[:CUT]).chars(_SHORT)
+    if len(text) > CUT and not shown.endswith("…"):
+        shown += "…"
+    if shown.endswith("…") and shown != text:
+        words = shown[:-1].rpartition(" ")[0]
+        shown = f"{words.rstrip()}…" if len(words) > _SHORT // 2 else shown
+    return shown
 
 
 def preformatted(text: str) -> SafeString:
@@ -105,5 +145,5 @@ def preformatted(text: str) -> SafeString:
 
 
 def json_text(value: Any) -> SafeString:
-    """A JSON value as one reads it."""
+    """Return a JSON value as indented, readable text."""
     return preformatted(json.dumps(value, ensure_ascii=False, indent=2))

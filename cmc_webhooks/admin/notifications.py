@@ -1,16 +1,15 @@
-"""What came in and what is still owed: notifications, rejected events, pending signals."""
+"""Admin of received notifications and of rejected events."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import rows
-from cmc_webhooks.admin import actions, base, filters, markup
-from cmc_webhooks.models import Notification, PendingSignal, RejectedEvent
+from cmc_webhooks import auth
+from cmc_webhooks.admin import actions, base, filters, markup, ways_out
+from cmc_webhooks.models import Notification, RejectedEvent, Trail
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -39,14 +38,14 @@ class NotificationAdmin(base.ReadOnlyAdmin):
 
 @admin.register(RejectedEvent)
 class RejectedEventAdmin(base.ReadOnlyAdmin):
-    actions = ("retry",)
+    actions = ("retry", "dismiss")
     list_display = ("received", "state", "event_type", "place_and_error", "server_composition")
     list_filter = (filters.ResolvedFilter, filters.EventTypeFilter)
     list_defer = ("raw",)
     ordering = ("-received_at", "-id")
     fieldsets = (
-        (None, {"fields": ("state", "error", "received", "resolved")}),
-        (_("As sent"), {"fields": ("event_type", "server_composition", "position", "as_sent")}),
+        (None, {"fields": ("state", "error", "received", "resolved", "dismissed")}),
+        (_("As received"), {"fields": ("event_type", "server_composition", "position", "as_sent")}),
     )
 
     received = base.moment_of(RejectedEvent, "received_at")
@@ -54,56 +53,38 @@ class RejectedEventAdmin(base.ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state(self, event: RejectedEvent) -> SafeString:
-        if event.resolved_at is None:
-            return markup.mark("delayed", _("open"))
-        return markup.mark("good", _("resolved"))
+        if event.resolved_at is not None:
+            return markup.mark("good", _("resolved"))
+        if event.dismissed_at is not None:
+            return markup.mark("waiting", _("dismissed"))
+        return markup.mark("delayed", _("open"))
+
+    @admin.display(description=_("dismissed at"))
+    def dismissed(self, event: RejectedEvent) -> SafeString | str:
+        """Return when it was dismissed, as a link to the record of who did it and why."""
+        moment = markup.moment(event.dismissed_at)
+        if moment is None:
+            return self.get_empty_value_display()
+        return markup.link(self.admin_site, Trail, event.dismissal, moment)
 
     @admin.display(description=_("error"))
     def place_and_error(self, event: RejectedEvent) -> str:
         return markup.short(event.error)
 
-    @admin.display(description=_("as sent"))
+    @admin.display(description=_("as received"))
     def as_sent(self, event: RejectedEvent) -> SafeString:
         return markup.preformatted(event.raw)
 
-    @admin.action(description=_("Read the chosen events again"), permissions=["retry"])
+    @admin.action(description=_("Read the selected events again"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return actions.Retry.run(self, request, queryset)
 
+    @admin.action(description=_("Dismiss the selected events"), permissions=["dismiss"])
+    def dismiss(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return ways_out.DismissEvents.run(self, request, queryset)
+
+    def has_dismiss_permission(self, request: HttpRequest) -> bool:
+        return auth.may(request.user, "cmc_webhooks.dismiss_rejectedevent")
+
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("cmc_webhooks.retry_rejectedevent")
-
-
-@admin.register(PendingSignal)
-class PendingSignalAdmin(base.ReadOnlyAdmin):
-    list_display = ("available", "state_mark", "calls", "tries", "last_error")
-    list_filter = (filters.StateFilter,)
-    ordering = ("available_at", "id")
-    fieldsets = (
-        (None, {"fields": ("state_mark", "available", "tries", "last_error")}),
-        (_("Signals"), {"fields": ("calls", "whole_calls")}),
-    )
-
-    tries = base.number_of(PendingSignal, "attempts")
-
-    @admin.display(description=_("state"))
-    def state_mark(self, pending: PendingSignal) -> SafeString:
-        tone = "bad" if pending.state == PendingSignal.States.DEAD else "waiting"
-        return markup.mark(tone, pending.get_state_display())
-
-    @admin.display(description=_("available at"))
-    def available(self, pending: PendingSignal) -> SafeString | str | None:
-        """Milliseconds as a time; as the number where no calendar reaches."""
-        try:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=pending.available_at)
-            return markup.moment(rows.stored(moment))
-        except OverflowError:
-            return str(pending.available_at)
-
-    @admin.display(description=_("number of signals"))
-    def calls(self, pending: PendingSignal) -> SafeString:
-        return markup.headed(_("number of signals"), len(pending.items))
-
-    @admin.display(description=_("signals"))
-    def whole_calls(self, pending: PendingSignal) -> SafeString:
-        return markup.json_text(pending.facts)
+        return auth.may(request.user, "cmc_webhooks.retry_rejectedevent")

@@ -1,84 +1,213 @@
-"""What people type into the search box, and what they mean: found by an index, never by a part of a text.
+"""Interpretation of the search box. Whole values are found by an index, never by a part of a text.
 
-A word of the subject is the exception: it is looked for within the days that are chosen, 31 at most.
+A word of the subject is the exception: it is searched for in 31 days at most, the latest ones by default.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cmc_webhooks import wire
-from cmc_webhooks.querysets import exactly
+from cmc_webhooks import timezones, wire
+from cmc_webhooks.db.beginnings import beginning_with
+from cmc_webhooks.db.text import one_of
+from cmc_webhooks.models.querysets import ADDRESS_LENGTH
+from cmc_webhooks.timezones import DateRange
+from cmc_webhooks.wire.text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
-    from cmc_webhooks.admin.filters import Days
-    from cmc_webhooks.querysets import MailQuerySet
+    from cmc_webhooks.models.querysets import MailQuerySet
 
 SEARCH_FIELDS = ("message_id", "address", "api_data")
-"""Django shows a search box where an admin names any; it never looks them up itself here."""
+"""Named so that Django shows a search box. The search itself does not use them."""
 
 DAYS_OF_SUBJECTS = 31
+LONGEST = 1_000
+"""Characters of a text that is normalised."""
+
+MOST_ADDRESSES = 20
+"""Maximum number of addresses in one search."""
+
+FEWEST_LETTERS = 3
+MOST_BEGINNINGS = 200
+"""Minimum number of letters of the beginning of an address, and maximum number of addresses found by it."""
 
 HELP = gettext_lazy(
-    "An address, a message id, an API data value or a domain, each as a whole; with a date range of at most"
-    " 31 days also a part of the subject."
+    "Address or its beginning, message ID, API data, domain, or a word of a subject of the past 31 days."
 )
 
+_AROUND = BLANKS + "\"'`´()[]{}<>«»‹›“”‘’„‚「」『』【】〈〉《》（）,;:.!?、。，．；：！？｡｢｣､･"
+"""What stands around a word that was copied, and belongs to no address."""
+_IN_BRACKETS = re.compile(r"\S\s*<[^<>]*@[^<>]*>\s*$")
+"""A name before an address in angle brackets, which belong to it."""
+_BETWEEN = re.compile(r"[\s,;、，；]+")
 
-class Meaning(NamedTuple):
-    """The mails that are meant, and in words what they were looked for by."""
+
+class SearchResult(NamedTuple):
+    """The mails that a search means, and a description of what was searched for.
+
+    `is_found` is False if the text was not searched for in subjects either. `address` is the text if it is
+    an address, also one without mails. `earlier` are the days before those whose subjects were searched.
+    `is_by_address` says that the mails are listed in the order of their addresses.
+    """
 
     mails: MailQuerySet
     words: str
     is_found: bool = True
+    address: str = ""
+    earlier: DateRange | None = None
+    is_by_address: bool = False
 
 
-def understand(mails: MailQuerySet, typed: str, days: Days) -> Meaning | None:
-    """What `typed` stands for; None if it is blank.
+def interpret(mails: MailQuerySet, typed: str, days: DateRange) -> SearchResult | None:
+    """Return the mails that `typed` means; None if it is blank.
 
-    A message id, an address, a value of API data or a domain is taken for one if a mail has it.
+    The text counts as a message ID, an address, API data or a domain only if a mail has it. It is looked for
+    as it was typed, then in the form of `plain`.
     """
-    text = wire.clean(typed).strip()
-    if not text:
+    spellings = list(dict.fromkeys(filter(None, (wire.clean(typed).strip(), plain(typed)))))
+    if not spellings:
         return None
-    shown = _("“%s”") % text
-    found = [Meaning(meant, words % shown) for meant, words in _by_identity(mails, text) if meant.exists()]
+    for text in spellings:
+        if found := _exactly(mails, text):
+            return found
+    text = spellings[-1]
+    if found := _several(mails, text) or _beginning(mails, text):
+        return found
+    is_address = "@" in text and not text.startswith(("@", "<"))  # a message id stands in angle brackets
+    searched = days if days.first or days.last else _past(timezones.today())
+    if "@" in text or not searched.are_at_most(DAYS_OF_SUBJECTS):
+        return SearchResult(
+            mails.none(),
+            _looked_for(text) % _quoted(text),
+            is_found=False,
+            address=text if is_address else "",
+        )
+    words = _("the word %s in the subjects of the chosen days")
+    if searched != days:
+        words = _("the word %s in the subjects of the past 31 days")
+        begin, end = searched.bounds()
+        mails = mails.filter(created_at__gte=begin, created_at__lt=end)
+    assert searched.first is not None  # noqa: S101 - there are at most 31 days
+    return SearchResult(
+        mails.filter(subject__icontains=text),
+        words % _quoted(text),
+        earlier=_past(searched.first - timedelta(days=1)),
+    )
+
+
+def plain(typed: str) -> str:
+    """Return a text as a person means it.
+
+    Full-width letters become plain ones (NFKC). `mailto:`, invisible characters, and the brackets, quotes and
+    punctuation around the text are removed.
+    """
+    text = "".join(letter for letter in _nfkc(wire.clean(typed)) if letter.isspace() or letter not in BLANKS)
+    text = text.strip(BLANKS) if _IN_BRACKETS.search(text) else text.strip(_AROUND)
+    if text[:7].lower() == "mailto:":
+        text = text[7:].partition("?")[0].strip(_AROUND)
+    return text
+
+
+def _nfkc(text: str) -> str:
+    """Normalise a text of a length that a person types: the time grows with the square of the length."""
+    return unicodedata.normalize("NFKC", text) if len(text) <= LONGEST else text
+
+
+def _past(last: date) -> DateRange:
+    return DateRange(last - timedelta(days=DAYS_OF_SUBJECTS - 1), last)
+
+
+def _quoted(text: str) -> str:
+    return _("“%s”") % text
+
+
+def _exactly(mails: MailQuerySet, text: str) -> SearchResult | None:
+    """Return the mails that have the text as a whole, None if there are none."""
+    found = [
+        SearchResult(meant, words % _quoted(text), address=address)
+        for meant, words, address in _by_identity(mails, text)
+        if meant.exists()
+    ]
     if len(found) == 2:
         both, words = found[0].mails | found[1].mails, _("the message id or address %s")
-        return Meaning(both, words % shown)
+        return SearchResult(both, words % _quoted(text), address=text)
     if found:
         return found[0]
     for meant, words in _by_rest(mails, text):
         if meant.exists():
-            return Meaning(meant, words % shown)
-    if days.are_at_most(DAYS_OF_SUBJECTS):
-        words = _("the word %s in the subjects of the chosen days") % shown
-        return Meaning(mails.filter(subject__icontains=text), words)
-    return Meaning(mails.none(), _looked_for(text) % shown, is_found=False)
+            return SearchResult(meant, words % _quoted(text))
+    return None
 
 
-def _by_identity(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str]]:
+def _several(mails: MailQuerySet, text: str) -> SearchResult | None:
+    """Return the mails to several addresses, None if the text is anything else."""
+    parts = list(dict.fromkeys(filter(None, (plain(part) for part in _BETWEEN.split(text)))))
+    if not 2 <= len(parts) <= MOST_ADDRESSES or not all("@" in part[1:] for part in parts):
+        return None
+    found = reduce(or_, [mails.for_address(part) for part in parts])
+    return SearchResult(found, _("the addresses %s") % ", ".join(map(_quoted, parts)))
+
+
+def _beginning(mails: MailQuerySet, text: str) -> SearchResult | None:
+    """Return the mails to the first addresses that begin with a text, None if there are none."""
+    start = text.lower()
+    if not FEWEST_LETTERS <= len(start) <= ADDRESS_LENGTH or start[0] in "@<" or " " in start:
+        return None
+    addresses = beginning_with(mails, "address", start, MOST_BEGINNINGS + 1)
+    if not addresses:
+        return None
+    shown = {"text": _quoted(text), "number": MOST_BEGINNINGS}
+    words = _("addresses that begin with %(text)s") % shown
+    if len(addresses) > MOST_BEGINNINGS:
+        words = _("the first %(number)d addresses that begin with %(text)s") % shown
+    found = mails.filter(address__in=addresses[:MOST_BEGINNINGS])
+    return SearchResult(found, words, is_by_address=True)
+
+
+def _by_identity(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str, str]]:
+    """Yield the mails, their description and the address that the text may be."""
     if text.startswith("@"):
         return
-    yield mails.for_message(text), _("the message id %s")
-    if wire.normalise_address(text):
-        yield mails.for_address(text), _("the address %s")
+    if key := _key(text):
+        yield mails.filter(pk=key), _("the mail with the id %s"), ""
+        return
+    yield mails.for_message(text), _("the message id %s"), ""
+    if wire.canonical_mailbox(text):
+        yield mails.for_address(text), _("the address %s"), text
 
 
 def _by_rest(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str]]:
-    """What is looked for only if no message and no address is meant."""
+    """Yield the searches to try only if no message ID and no address matches."""
     domain = text.removeprefix("@").lower()
     if "." in domain and "@" not in domain and " " not in domain:
         yield mails.for_domain(domain), _("the domain %s")
     if not text.startswith("@"):
         room = mails.model._meta.get_field("api_data").max_length
-        # SQLite takes a partial index only for a query that repeats its condition.
-        yield exactly(mails.exclude(api_data=""), "api_data", text[:room]), _("the API data %s")
+        either_case = one_of(
+            mails.db, "api_data", {each[:room] for each in (text, text.lower(), text.upper())}
+        )
+        # SQLite uses a partial index only for a query that repeats its condition.
+        yield mails.exclude(api_data="").filter(either_case), _("the API data %s")
+
+
+def _key(text: str) -> UUID | None:
+    """Return the primary key that a text is, None if it is not one."""
+    try:
+        return UUID(text) if len(text) in (32, 36) else None
+    except ValueError:
+        return None
 
 
 def _looked_for(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A time as people and programs write it in a query string -> one bound of a range of time."""
+"""Parsing of dates and times in query strings into bounds of a time range."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from cmc_webhooks import keyset, rows
+from cmc_webhooks import timezones
 
 __all__ = ["MomentField", "bound"]
 
-# The + of an offset, left as it is in a query string, arrives as a blank.
+# An unescaped + of an offset arrives as a space in a query string.
 _ISO = re.compile(
     r"""(?P<day> \d{4}-\d\d-\d\d | \d{8} )
         (?: [T\ ] (?P<clock> \d\d (?: :?\d\d (?: :?\d\d (?: [.,]\d+ )? )? )? )
@@ -25,17 +25,18 @@ _ISO = re.compile(
 
 
 class BadMoment(ValueError):
-    """The text is no day and no time, or of a year that is out of bounds."""
+    """The text is not a valid date or time."""
 
 
 def bound(text: str, *, end: bool) -> datetime:
-    """The start of a range, or its `end`, which is not part of it; as the project stores times.
+    """Return the start of a range, or with `end` its exclusive end, as the project stores times.
 
-    A day alone is that whole local day, so the end is the next day's midnight. Without an offset, the active
-    zone is meant.
+    A date alone is that whole local day, so its end is the next day's midnight. Without an offset, the text
+    is in the active zone. A time outside of what can be stored becomes the first or the last time of the
+    calendar, so that it bounds every row or none.
 
     Raises:
-        BadMoment
+        BadMoment: the text is not a valid date or time.
     """
     match = _ISO.fullmatch(text.strip())
     if match is None:
@@ -45,30 +46,26 @@ def bound(text: str, *, end: bool) -> datetime:
     except ValueError as error:
         raise BadMoment(text) from error
     aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-    return rows.stored(aware)
+    return timezones.to_stored(timezones.within_calendar(aware))
 
 
 def _moment(
     *, day: str, clock: str | None, utc: str | None, sign: str | None, offset: str | None, end: bool
 ) -> datetime:
     first = date.fromisoformat(day)
-    if first.year not in keyset.YEARS:
-        raise BadMoment(day)
     if clock is None:
-        return datetime.combine(first + timedelta(days=end), time.min)
-    sign = "+" if sign in (None, "+") else "-"  # and not the sign that ISO 8601 means by it, U+2212
+        day_of_bound = first + timedelta(days=end and first < date.max)
+        return datetime.combine(day_of_bound, time.min)
+    sign = "+" if sign in (None, "+") else "-"  # fromisoformat() rejects U+2212, the minus sign of ISO 8601
     zone = f"{sign}{offset}" if offset else "Z" if utc else ""
     return datetime.fromisoformat(f"{day}T{clock}{zone}")
 
 
 class MomentField(forms.Field):
-    """A form field for a bound; `end` says which."""
+    """A form field for a bound of a range: its end if `end` is true, else its start."""
 
     default_error_messages = {
-        "invalid": (
-            "Not a time: a day (2023-01-25) or a time in ISO 8601 (2023-01-25T14:03:06+09:00) is allowed, "
-            f"in the years {keyset.YEARS.start} to {keyset.YEARS.stop - 1}."
-        )
+        "invalid": ("Enter a date (2023-01-25) or an ISO 8601 time (2023-01-25T14:03:06+09:00).")
     }
 
     def __init__(self, *, end: bool, **kwargs: Any) -> None:

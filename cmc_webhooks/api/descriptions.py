@@ -1,17 +1,17 @@
-"""What fields and parameters mean, in the words of the OpenAPI description and of the browsable API."""
+"""Descriptions of fields and parameters for the OpenAPI document and the browsable API."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cmc_webhooks.models import Notification
-from cmc_webhooks.status import BounceClass
-from cmc_webhooks.verdicts import BY_HAND
+from cmc_webhooks.bounce_codes import BounceClass
+from cmc_webhooks.models import Notification, Suppression
+from cmc_webhooks.suppression import rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FIELDS", "PARAMETERS", "REFUSALS", "WORDS"]
+__all__ = ["DECISION_KINDS", "FIELDS", "PARAMETERS", "REFUSALS", "REFUSALS_OF_BODIES", "WORDS", "Words"]
 
 FIELDS: Mapping[str, tuple[str, Any]] = {
     "id": ("The key of the row, a UUID of version 8 (RFC 9562).", "0185e93d-4990-8006-b576-638a9971be14"),
@@ -30,7 +30,7 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     ),
     "previous_status": ("The status before the last change; empty for a new mail.", "failed"),
     "delivery_status": (
-        "What the deliveries alone say; beside bounced it tells refused from returned.",
+        "The status of the deliveries alone. Of a bounced mail: failed if refused, succeeded if returned.",
         "failed",
     ),
     "bounce_code": ("CMC's number of the cause as text; empty without a bounce.", "2"),
@@ -49,26 +49,68 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
         "2023-01-25T14:06:07+09:00",
     ),
     "received_at": ("When it was received.", "2023-01-25T14:06:08.654321+09:00"),
-    "source_ip": ("The address that handed the mail to CMC.", "192.0.2.10"),
-    "sender_ip": ("The address that CMC sent the mail from.", "198.51.100.7"),
+    "source_ip": ("The IP address that sent the mail to CMC.", "192.0.2.10"),
+    "sender_ip": ("The IP address from which CMC sent the mail.", "198.51.100.7"),
     "extra": (
         "By CMC's names: what has no field, differs from the mail's, or was cut; any JSON.",
         {"campaign": "7"},
     ),
     "kind": ("delivery or bounce.", "bounce"),
     "timeline": ("All events of the mail, oldest first by CMC's clock, the latest 500 of each kind.", None),
-    "may_send": ("Whether one may send to the address, as far as its mails and CMC's own list tell.", False),
+    "may_send": (
+        "Whether mail may be sent to the address, by its mails, CMC's lists and decisions by hand.",
+        False,
+    ),
     "forbidden_by": (
-        "What forbids it: the bounce class hard, soft or suppressed, or by_hand; empty where one may send.",
+        "What forbids it: by_hand, hard, blocked, unsubscribed or soft; empty where one may send.",
         "hard",
     ),
-    "forbidden_since": ("When that bounce happened, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
+    "forbidden_since": (
+        "When that bounce happened, by CMC's clock, or when it was decided.",
+        "2023-01-25T14:06:07+09:00",
+    ),
     "forbidden_until": (
         "When that ends; null where one may send, and where it has no end.",
-        "2023-01-28T14:06:07+09:00",
+        "2023-07-24T14:06:07+09:00",
     ),
+    "composition": (
+        "The server composition that it is forbidden for, or that CMC refuses for; empty for all.",
+        "",
+    ),
+    "at_cmc": (
+        "True where CMC itself refuses until its own entry is removed, whatever is decided here.",
+        False,
+    ),
+    "reasons": ("All that forbids it; the first one is that of the verdict.", None),
+    "number": ("How many soft bounces in a row there were, a number; 1 for other reasons.", 1),
+    "cmc_entries": ("Entries of CMC's own lists that still hold there, whatever was decided here.", None),
+    "decisions": (
+        "Decisions about the address, the latest first; only for users with the permission view_suppression.",
+        None,
+    ),
+    "until": ("When a block ends; null where it has no end.", "2099-01-01T00:00:00+09:00"),
+    "note": ("Why, for people; it is erased with the person's data.", "asked by phone"),
+    "author": ("Who decided: the key of a user, or the login name of a command.", "17"),
+    "decided_at": ("When it was decided.", "2023-01-25T15:00:00.123456+09:00"),
+    "decision": ("The decision as it was recorded.", None),
+    "replaced": ("The decision that it replaced; null if there was none.", None),
+    "now": (
+        "What holds now for mail through the decision's server composition, or, without one, through any.",
+        None,
+    ),
+    "replace": ("True to replace another person's decision, which is otherwise answered with 409.", False),
+    "forgotten": ("False if there was no decision to withdraw.", True),
+    "done": ("Whether CMC removed the entry.", True),
+    "answer": ("CMC's answer as it came.", '{"code": "00-000"}'),
+    "asked": ("The address as it was asked for.", "Hanako <hanako@example.jp>"),
+    "addresses": ("Up to 1,000 addresses in any spelling.", ["hanako@example.jp", "Taro <taro@example.jp>"]),
+    "transactional": ("Whether the recipient asked for the mail, such as a password reset.", False),
     "bounces": ("How many of the latest 1,000 mails to it bounced, by class.", None),
     "latest": ("The latest 20 mails to it, the one received last first.", None),
+    "truncated": (
+        "Only in lists: fields of over 10,000 characters. Texts are cut to that length, JSON becomes {}.",
+        ["reason"],
+    ),
     "occurrences": ("How often CMC says it occurred, as sent.", "1"),
     "raw": ("What was sent, without secrets.", {"to": "hanako@example.jp", "status": "2"}),
     "source": (
@@ -82,7 +124,11 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "position": ("The place of the event in its list, from 0.", 3),
     "error": ("What was wrong, and where.", "event.deliveries[3]: to is not text"),
     "resolved_at": (
-        "When it was read and stored after all; null while it is open.",
+        "When it was read and stored after all; null while it is not.",
+        "2023-01-26T09:00:00+09:00",
+    ),
+    "dismissed_at": (
+        "When a person dismissed it; null if nobody did. It is open while `resolved_at` is null too.",
         "2023-01-26T09:00:00+09:00",
     ),
     "from": ("The first day that is counted, in the project's zone.", "2023-01-01"),
@@ -98,11 +144,11 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "day": ("The day of the mails' first receipt, in the project's zone.", "2023-01-25"),
     "domain": ("The recipients' domain; empty for all that are not among the largest.", "example.jp"),
 }
-"""By name: what a field means, and an example."""
+"""Field descriptions by name: the meaning, and an example or None."""
 
 
 class Words(NamedTuple):
-    """The words of a field that holds no other: their component, what they are, and they."""
+    """All values that a field can hold: the name of their component, their meaning and the values."""
 
     component: str
     meaning: str
@@ -118,12 +164,19 @@ WORDS: Mapping[str, Words] = {
     ),
     "forbidden_by": Words(
         "CmcForbidding",
-        "A bounce class, or a decision by hand.",
-        [BounceClass.HARD.value, BounceClass.SOFT.value, BounceClass.SUPPRESSED.value, BY_HAND],
+        "What forbids to send: a decision by hand, a hard bounce, CMC's list of blocked addresses (code 10),"
+        " its list of unsubscribed ones (code 11), soft bounces in a row.",
+        rules.REASONS,
     ),
     "kind": Words("CmcEventKind", "Which list has the event.", ["delivery", "bounce"]),
     "source": Words("CmcSource", "How a notification came.", Notification.Sources.values),
 }
+
+DECISION_KINDS = Words(
+    "CmcDecisionKind",
+    "A decision (blocked, released), what an erasure kept, or an entry that was lifted at CMC.",
+    Suppression.Kinds.values,
+)
 
 _AFTER = "A day, or a time in ISO 8601, which is included; without an offset, in the active zone. "
 _BEFORE = (
@@ -149,6 +202,7 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "event_type": ("CMC's very word for the kind of the events.", "deliveries"),
     "source": ("How the notification came.", "webhook"),
     "resolved": ("Whether the event was read and stored after all.", "false"),
+    "dismissed": ("Whether a person dismissed the event.", "false"),
     "occurred_after": (_AFTER + "By CMC's clock; of mails, that of the first event.", "2023-01-25"),
     "occurred_before": (_BEFORE + "By CMC's clock; of mails, that of the first event.", "2023-01-25"),
     "received_after": (_AFTER + "Of mails, when the first event was received.", "2023-01-25T00:00:00+09:00"),
@@ -161,7 +215,7 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
         None,
     ),
     "page_size": ("How many rows a page has.", 200),
-    "cursor": ("Where a page begins: take it from `next` or `previous` as it is.", None),
+    "cursor": ("The position of a page. Use the value in `next` or `previous` unchanged.", None),
     "format": ("Instead of the Accept header; csv and jsonl are all rows at once.", None),
     "from": ("The first day, in the project's zone; 29 days before the last by default.", "2023-01-01"),
     "to": ("The last day, which is counted, in the project's zone; today by default.", "2023-01-31"),
@@ -169,9 +223,15 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
         "What to sum by, with commas: day,status by default. domain takes day and server_composition alone.",
         None,
     ),
+    "composition": (
+        "The server composition that the mail is to be sent through; any if it is not given.",
+        "newsletter",
+    ),
+    "transactional": ("Whether the recipient asked for the mail, such as a password reset.", False),
+    "reason": ("One of the reasons that forbid it is this one.", "hard"),
     "If-None-Match": ("The ETag of an answer that one has already.", None),
 }
-"""By name: what a parameter means, and an example."""
+"""Parameter descriptions by name: the meaning, and an example or None."""
 
 REFUSALS: Mapping[str, str] = {
     "400": "A parameter is unknown, is given twice, or has a value that is not allowed: the text says more.",
@@ -179,4 +239,11 @@ REFUSALS: Mapping[str, str] = {
     "403": "Not signed in, or without the view permission of what is asked.",
     "404": "No such row, page or format.",
     "406": "A media type that is not given.",
+}
+
+REFUSALS_OF_BODIES: Mapping[str, str] = {
+    "400": "A field of the body is missing, unknown or has a value that is not allowed: the text says more.",
+    "403": "Not signed in, or without the permission that this needs.",
+    "413": "The body is larger than `MAX_BODY` or Django's own limit.",
+    "415": "The body is not JSON by its Content-Type.",
 }

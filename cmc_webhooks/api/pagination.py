@@ -1,6 +1,7 @@
-"""Pages of the lists, see `keyset`.
+"""Keyset pagination of the lists, see `keyset`.
 
-DRF's own cursor keeps one field and counts the rows that share its value: a batch shares one `created_at`.
+DRF's cursor holds one field and counts the rows that share its value. All rows of a batch share one
+`created_at`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from rest_framework import exceptions, pagination
 from rest_framework.utils.urls import replace_query_param
 
-from cmc_webhooks import keyset
+from cmc_webhooks import suppression
 from cmc_webhooks.api.schema import link
+from cmc_webhooks.db import keyset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EventPagination",
     "KeysetPagination",
+    "ListingPagination",
     "MailPagination",
     "NotificationPagination",
     "RejectedEventPagination",
@@ -28,23 +31,23 @@ __all__ = [
 
 
 class Order(NamedTuple):
-    """What rows are ordered by."""
+    """An order of rows."""
 
     keys: tuple[str, ...]
-    """Columns with an index, ending in the primary key."""
+    """Indexed columns, ending in the primary key."""
     time: str
-    """What the bounds of that time are called, before their `_after` and `_before`."""
+    """The name of this time in parameters, before `_after` and `_before`."""
 
 
 LONGEST_NUMBER = 9
-_TAKE_IT = "Take it from `next` or `previous` of a page as it is."
+_TAKE_IT = "Use the value in `next` or `previous` of a page unchanged."
 
 
 class KeysetPagination(pagination.CursorPagination):
-    """Newest first, or oldest first; every page costs the same, and nothing is counted.
+    """Pages of rows, newest or oldest first. Every page costs the same, and rows are not counted.
 
-    Rows that arrive meanwhile neither repeat nor hide another row. Without `ordering` rows are in the order
-    of the time that they are filtered by, so that a range of time is a range of an index.
+    Rows that arrive meanwhile neither repeat nor hide another row. Without `ordering`, rows are ordered by
+    the time that they are filtered by, so that a range of time is a range of an index.
     """
 
     page_size = 50
@@ -52,11 +55,11 @@ class KeysetPagination(pagination.CursorPagination):
     page_size_query_param = "page_size"
     ordering_query_param = "ordering"
     orders: ClassVar[Mapping[str, Order]]
-    """By the word that clients say; the first one by default."""
+    """Orders by the value of `ordering`; the first one is the default."""
 
     @property
     def query_params(self) -> set[str]:
-        """The parameters that are read here."""
+        """Return the names of the parameters that the paginator reads."""
         return {self.cursor_query_param, self.page_size_query_param, self.ordering_query_param}
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
@@ -66,12 +69,12 @@ class KeysetPagination(pagination.CursorPagination):
             page = keyset.read(queryset, keys, size=size, descending=descending, cursor=cursor)
         except keyset.BadCursor:
             raise _refusal(self.cursor_query_param, _TAKE_IT) from None
-        self._next, self._previous = self._link(request, page.next), self._link(request, page.previous)
+        self._next, self._previous = self.link(request, page.next), self.link(request, page.previous)
         self.display_page_controls = bool(self._next or self._previous)
         return page.rows
 
     def walk(self, queryset: Any, request: Request) -> Iterator[list[Any]]:
-        """The page that is asked for, and all rows after it, a thousand at a time."""
+        """Return an iterator over the requested page, then over all rows after it, 1000 at a time."""
         cursor = request.query_params.get(self.cursor_query_param, "")
         size, (keys, descending) = self.get_page_size(request), self._ordering(request)
         try:
@@ -94,7 +97,7 @@ class KeysetPagination(pagination.CursorPagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         places = {"next": "after", "previous": "before"}
-        meaning = "The page {} this one, in the order asked for; null where there is none."
+        meaning = "The page {} this one, in the requested order; null at the end."
         links = {name: link(meaning.format(place)) for name, place in places.items()}
         properties = {**links, "results": schema}
         return {"type": "object", "required": list(properties), "properties": properties}
@@ -111,16 +114,16 @@ class KeysetPagination(pagination.CursorPagination):
             return self.page_size
         size = int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
         if not 1 <= size <= self.max_page_size:
-            raise _refusal(self.page_size_query_param, f"A number from 1 to {self.max_page_size} is allowed.")
+            raise _refusal(self.page_size_query_param, f"Must be an integer from 1 to {self.max_page_size}.")
         return size
 
     def _ordering(self, request: Request) -> tuple[tuple[str, ...], bool]:
-        """The columns to order by, and whether the greatest come first."""
+        """Return the columns to order by, and True for descending order."""
         text = request.query_params.get(self.ordering_query_param) or f"-{self._default(request)}"
         word = text.removeprefix("-")
         if word not in self.orders:
             allowed = ", ".join(f"{word}, -{word}" for word in self.orders)
-            raise _refusal(self.ordering_query_param, f"Allowed are: {allowed}.")
+            raise _refusal(self.ordering_query_param, f"Must be one of: {allowed}.")
         return self.orders[word].keys, text != word
 
     def _default(self, request: Request) -> str:
@@ -128,7 +131,8 @@ class KeysetPagination(pagination.CursorPagination):
         first = next(iter(self.orders))
         return next((word for word, order in self.orders.items() if order.time in asked), first)
 
-    def _link(self, request: Request, cursor: str | None) -> str | None:
+    def link(self, request: Request, cursor: str | None) -> str | None:
+        """Return the URL of the page at a cursor; None stays None."""
         if cursor is None:
             return None
         link: str = replace_query_param(request.build_absolute_uri(), self.cursor_query_param, cursor)
@@ -136,9 +140,9 @@ class KeysetPagination(pagination.CursorPagination):
 
 
 class MailPagination(KeysetPagination):
-    """By the receipt of a mail's first event, which never changes; or by the time of that event.
+    """Pages of mails, by receipt of a mail's first event, which never changes, or by that event's time.
 
-    That one is earlier once an earlier event arrives: a mail may then be met twice, or not at all.
+    That time moves back when an earlier event arrives. A mail may then appear twice, or not at all.
     """
 
     orders = {
@@ -148,9 +152,9 @@ class MailPagination(KeysetPagination):
 
 
 class EventPagination(KeysetPagination):
-    """By CMC's clock, which event keys begin with; or by receipt.
+    """Pages of events, by CMC's clock, which event keys begin with, or by time of receipt.
 
-    By CMC's clock, events without a usable time come before all others.
+    By CMC's clock, events without a usable time sort as the oldest.
     """
 
     orders = {
@@ -160,15 +164,45 @@ class EventPagination(KeysetPagination):
 
 
 class NotificationPagination(KeysetPagination):
-    """By the time of receipt, which their keys begin with."""
+    """Pages of notifications, by time of receipt, which their keys begin with."""
 
     orders = {"received_at": Order(("id",), "received")}
 
 
 class RejectedEventPagination(KeysetPagination):
-    """By the time of receipt."""
+    """Pages of rejected events, by time of receipt."""
 
     orders = {"received_at": Order(("received_at", "id"), "received")}
+
+
+class ListingPagination(KeysetPagination):
+    """Pages of `suppression.listing`, which have one order and lead forward only.
+
+    A page may have few rows or none, although others follow.
+    """
+
+    orders = {}
+
+    @property
+    def query_params(self) -> set[str]:
+        return {self.cursor_query_param, self.page_size_query_param}
+
+    def read(self, request: Request, chosen: Mapping[str, Any]) -> suppression.Page:
+        """Return the requested page of the addresses that are chosen."""
+        cursor = request.query_params.get(self.cursor_query_param, "")
+        try:
+            return suppression.listing(**chosen, after=cursor, size=self.get_page_size(request))
+        except keyset.BadCursor:
+            raise _refusal(self.cursor_query_param, _TAKE_IT) from None
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        found = super().get_schema_operation_parameters(view)
+        return [each for each in found if each["name"] in self.query_params]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        meaning = "The page after this one, null at the end. A page may be empty although others follow."
+        properties = {"next": link(meaning), "results": schema}
+        return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _refusal(name: str, allowed: str) -> exceptions.ValidationError:

@@ -1,4 +1,4 @@
-"""Lists as CSV and as JSON Lines: all rows that are filtered, streamed."""
+"""Renderers that stream all filtered rows of a list as CSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rest_framework import renderers
 from rest_framework.utils import encoders
 
-from cmc_webhooks import cells
+from cmc_webhooks.downloads import csv_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,17 +17,17 @@ __all__ = ["CsvRenderer", "JsonLinesRenderer", "StreamingRenderer"]
 
 
 class StreamingRenderer(renderers.JSONRenderer):
-    """What a list streams through; an error, which is no list, is JSON."""
+    """The base of renderers that stream a list. An error is not a list, so it is rendered as JSON."""
 
     charset = "utf-8"
 
     def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
-        """The rows, each a mapping by these names, as lines."""
+        """Yield the lines of a file of these rows, which are mappings with `names` as keys."""
         raise NotImplementedError
 
 
 class JsonLinesRenderer(StreamingRenderer):
-    """One JSON object a line (jsonlines.org)."""
+    """JSON Lines: one JSON object per line (jsonlines.org)."""
 
     media_type = "application/x-ndjson"
     format = "jsonl"
@@ -38,13 +38,13 @@ class JsonLinesRenderer(StreamingRenderer):
 
 
 class CsvRenderer(StreamingRenderer):
-    """CSV as spreadsheets open it: with a byte order mark, and no cell a formula (RFC 4180)."""
+    """CSV for spreadsheets: with a byte order mark, and with cells that are not formulas (RFC 4180)."""
 
     media_type = "text/csv"
     format = "csv"
 
     def stream(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
         names = list(names)
-        yield cells.BOM + cells.line(names)
+        yield csv_cells.BOM + csv_cells.line(names)
         for row in rows:
-            yield cells.line(row[name] for name in names)
+            yield csv_cells.line(row[name] for name in names)

@@ -1,4 +1,4 @@
-"""A parameter that nobody reads is refused, never passed over; so is one that is given twice."""
+"""Query parameters that are unknown or given twice are rejected, never ignored."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
     from rest_framework.request import Request
 
-__all__ = ["refuse_unread"]
+__all__ = ["reject_unknown_params"]
 
 
-def refuse_unread(request: Request, view: Any, known: AbstractSet[str]) -> None:
-    """Let the parameters pass that are known, each once, and the one that names a format.
+def reject_unknown_params(request: Request, view: Any, known: AbstractSet[str]) -> None:
+    """Reject parameters that are unknown or given twice. The one that selects a format is always known.
 
     Raises:
-        ParseError: another was given, or one twice.
+        ParseError: a parameter is unknown or given more than once.
     """
     known = known | {view.settings.URL_FORMAT_OVERRIDE}
     for name, values in request.query_params.lists():
         if name not in known:
             allowed = ", ".join(sorted(filter(None, known)))
-            raise exceptions.ParseError(f"Unknown parameter {name[:64]!a}. Allowed are: {allowed}.")
+            raise exceptions.ParseError(f"Unknown parameter {name[:64]!a}. Must be one of: {allowed}.")
         if len(values) > 1:
-            raise exceptions.ParseError(f"{name} is given {len(values)} times. Once is allowed.")
+            raise exceptions.ParseError(f"{name} is specified more than once.")

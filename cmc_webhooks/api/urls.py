@@ -1,11 +1,14 @@
-"""Mounted by the project: `path("mail-history/", include("cmc_webhooks.api.urls"))`."""
+"""URLs of the API. The project mounts them: `path("api/mail/", include("cmc_webhooks.api.urls"))`."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from django.urls import path, re_path
 from rest_framework import routers
 
 from cmc_webhooks.api import views
+from cmc_webhooks.db import transactions
 
 app_name = "cmc_webhooks_api"
 
@@ -19,12 +22,27 @@ router.register("block-events", views.BlockEventViewSet, basename="block-event")
 router.register("notifications", views.NotificationViewSet, basename="notification")
 router.register("rejected-events", views.RejectedEventViewSet, basename="rejected-event")
 
+_of_suppressions = partial(views.SuppressionViewSet.as_view, detail=False, basename="suppression")
+
 urlpatterns = [
-    # addresses may contain slashes, and be no addresses
+    path(
+        "addresses/look-up/",
+        views.AddressViewSet.as_view({"post": "look_up"}, detail=False, basename="address"),
+        name="address-look-up",
+    ),
+    # the text may contain slashes, and may not be a valid address
     re_path(
         r"^addresses/(?P<address>[\s\S]+)/\Z",
         views.AddressViewSet.as_view({"get": "retrieve"}, detail=True, basename="address"),
         name="address-detail",
+    ),
+    path("suppressions/", _of_suppressions({"get": "list", "post": "create"}), name="suppression-list"),
+    path("suppressions/forget/", _of_suppressions({"post": "forget"}), name="suppression-forget"),
+    # it sends requests to CMC, which no transaction waits for
+    path(
+        "suppressions/lift/",
+        transactions.non_atomic(_of_suppressions({"post": "lift"})),
+        name="suppression-lift",
     ),
     path("stats/", views.StatisticsViewSet.as_view({"get": "list"}, basename="stats"), name="stats"),
     *router.urls,

@@ -1,4 +1,4 @@
-"""What OpenAPI says of the webhook, which is no view of DRF's: what CMC posts, and what it is answered.
+"""OpenAPI schema of the webhook, which is not a DRF view: what CMC posts, and the responses.
 
 Source: https://smtps.jp/docs-en/apiv2/webhook/event
 """
@@ -15,7 +15,10 @@ __all__ = ["describe_webhook"]
 
 
 def describe_webhook(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A hook of drf-spectacular (POSTPROCESSING_HOOKS) that adds the webhook where the project mounted it."""
+    """Add the webhook at the path where the project mounted it, if it is mounted.
+
+    This is a hook of drf-spectacular (POSTPROCESSING_HOOKS).
+    """
     try:
         path = reverse("cmc_webhooks:webhook", urlconf=generator.urlconf)
     except NoReverseMatch:
@@ -31,7 +34,7 @@ def describe_webhook(result: dict[str, Any], generator: Any, request: Any, publi
 
 
 def _in_version(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy with each example as the project's version of OpenAPI has it."""
+    """Return a copy with each example in the form of the project's OpenAPI version."""
     made: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "examples":
@@ -71,17 +74,17 @@ _ANY = "No field is promised, and further ones are kept."
 _SCHEMAS: dict[str, Any] = {
     "PostedDelivery": {
         "type": "object",
-        "description": f"A step on a mail's way, as CMC tells it. {_ANY}",
+        "description": f"A delivery event of a mail, as CMC posts it. {_ANY}",
         "properties": {
             **_SHARED,
             "status": _text("queued, deferred, succeeded, failed, or any other word.", "succeeded"),
-            "sourceIp": _text("The address that handed the mail to CMC.", "192.0.2.10"),
-            "senderIp": _text("The address that CMC sent the mail from.", "198.51.100.7"),
+            "sourceIp": _text("The IP address that sent the mail to CMC.", "192.0.2.10"),
+            "senderIp": _text("The IP address from which CMC sent the mail.", "198.51.100.7"),
         },
     },
     "PostedBounce": {
         "type": "object",
-        "description": f"An error, as CMC tells it. {_ANY}",
+        "description": f"A bounce, as CMC posts it. {_ANY}",
         "properties": {**_SHARED, "status": _text("CMC's number of the cause, as text.", "2")},
     },
     "PostedBlock": {
@@ -156,11 +159,12 @@ _OPERATION = {
             "description": "Committed.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Receipt"}}},
         },
-        "400": _refusal("No notification, or an ambiguous one: the text says what and where."),
+        "400": _refusal("No notification, an ambiguous one or a part of one: the text says what and where."),
         "401": _refusal("No or wrong BASIC credentials."),
         "403": _refusal("No or a wrong secret, a client outside the allow-list, or no secret configured."),
+        "411": _refusal("A body without a length, under a server that does not say where it ends."),
         "413": _refusal("Too large, or too many events."),
         "415": _refusal("A content encoding or a charset that is not read."),
-        "503": _refusal("The database is away or locked; nothing is stored. See `Retry-After`."),
+        "503": _refusal("The database is unavailable or locked; nothing is stored. See `Retry-After`."),
     },
 }

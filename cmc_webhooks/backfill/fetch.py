@@ -1,4 +1,4 @@
-"""Fetch what CMC's REST API knows of some days, and store what no notification told."""
+"""Fetch the events of some days from CMC's REST API, and store those that no notification reported."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Count
 
-from cmc_webhooks import durable, ingest, missing, rows, wire
+from cmc_webhooks import ingest, timezones, wire
+from cmc_webhooks.backfill import matching
 from cmc_webhooks.conf import app_settings
+from cmc_webhooks.db import transactions
+from cmc_webhooks.db.text import exactly, grouped, one_of
 from cmc_webhooks.event_types import RECORD_TYPES
 from cmc_webhooks.models import DeliveryEvent, Notification
-from cmc_webhooks.querysets import NAME_LENGTH, exactly, grouped, one_of
+from cmc_webhooks.models.querysets import NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,19 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["KEPT_DAYS", "KINDS", "MAX_DAYS", "Day", "Difference", "Fetched", "backfill", "days_between"]
 
-KINDS = tuple(missing.WORDS)
-"""The lists that are fetched."""
+KINDS = tuple(matching.WORDS)
+"""The lists that can be fetched."""
 KEPT_DAYS = 40
-"""How long CMC keeps its logs. Source: https://smtps.jp/docs-en/userguide/report/log/index.html"""
+"""Number of days that CMC keeps its logs. Source: https://smtps.jp/docs-en/userguide/report/log/index.html"""
 MAX_DAYS = 366
 FIRST_DAY = date(1970, 1, 2)
 BATCH = 100
 NOTHING: Mapping[str, int] = {"queued": 0, "succeeded": 0, "failed": 0}
-"""What CMC counts on a day that its statistics do not name."""
+"""CMC's counts for a day that its statistics do not list."""
 
 
 class Fetched(NamedTuple):
-    """What became of the rows of a list: `known` ones were there before, by whatever way they came."""
+    """Numbers of rows of a list, by outcome.
+
+    `known` rows were stored before, from any source, or are older than the retention of events.
+    """
 
     rows: int = 0
     new: int = 0
@@ -44,7 +50,7 @@ class Fetched(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Mails that took a status on a day: as CMC counts them, and as they are stored here."""
+    """Number of mails that took a status on a day: as counted by CMC (`there`) and as stored (`here`)."""
 
     status: str
     there: int
@@ -53,7 +59,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """A day of one composition that is done."""
+    """The result of a completed day of one composition."""
 
     day: date
     composition: str
@@ -62,10 +68,10 @@ class Day:
 
 
 def days_between(first: date | None, last: date | None, today: date) -> list[date]:
-    """The days from `first` to `last`, both among them: one day without `last`, yesterday without both.
+    """Return the days from `first` to `last`, inclusive: one day without `last`, yesterday without both.
 
     Raises:
-        ValueError: they are in the future or reversed, before 1970, or more than 366.
+        ValueError: the days are in the future, reversed, before 1970-01-02, or more than 366.
     """
     first = first or today - timedelta(days=1)
     last = last or first
@@ -92,15 +98,15 @@ def backfill(
     compare: bool = True,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> Iterator[Day]:
-    """Fetch these days of the API user's zone, each told when it is done; new rows get their signals.
+    """Fetch these days of the API user's zone, and yield each day of each composition when it is complete.
 
-    With `dry_run` nothing is stored. Unless told not to, each day's deliveries are compared with CMC's own
-    statistics. `progress` is told the number of rows of each batch. May be stopped between any two rows and
-    begun again: what is stored is known the second time.
+    Signals are sent for new rows. With `dry_run` nothing is stored. With `compare` each day's deliveries, if
+    fetched, are compared with CMC's own statistics. `progress` is called with the number of rows of each
+    batch. The work may be stopped between any two rows and restarted: rows already stored are then known.
 
     Raises:
-        rest.Failed: CMC's API cannot be asked; the batches before are stored.
-        durable.Unavailable: the database did not take a batch; those before are stored.
+        backfill.client.Failed: a request to CMC's API failed; earlier batches are stored.
+        transactions.Unavailable: the database is unavailable; earlier batches are stored.
     """
     totals: dict[tuple[str, int, int], Mapping[date, Mapping[str, int]]] = {}
     for day in days:
@@ -114,8 +120,10 @@ def backfill(
                 month = (composition, day.year, day.month)
                 if month not in totals:
                     totals[month] = client.totals(composition, day)
-                told = totals[month].get(day, NOTHING)
-                differences = durable.run(using, partial(_differences, using, composition, day, told))
+                reported = totals[month].get(day, NOTHING)
+                differences = transactions.run(
+                    using, partial(_differences, using, composition, day, reported)
+                )
             yield Day(day=day, composition=composition, fetched=fetched, differences=differences)
 
 
@@ -140,12 +148,12 @@ def _fetch(
 
 
 def _take(using: str, kind: str, composition: str, items: list[Any], *, dry_run: bool) -> Fetched:
-    """Store those items that are not known, as if they were told by a notification."""
+    """Store the items that are not known yet, as if a notification had reported them; return the numbers."""
     sent, otherwise = (_read(kind, composition, items, fold) for fold in (0, 1))
-    # the connection has been idle for as long as CMC took: it may be lost, which `run` sees to
-    absent = durable.run(using, partial(missing.of, using, sent))
-    if otherwise != sent:  # an hour came twice: what is known in either reading of it is known
-        in_both = durable.run(using, partial(missing.of, using, otherwise))
+    # the connection was idle while CMC answered and may be lost: `run` retries with a new one
+    absent = transactions.run(using, partial(matching.of, using, sent))
+    if otherwise != sent:  # an hour occurs twice: an item that is known in either reading is known
+        in_both = transactions.run(using, partial(matching.of, using, otherwise))
         places = {record.position for record in in_both.records}
         places |= {each.position for each in in_both.rejections}
         absent = replace(
@@ -161,7 +169,7 @@ def _take(using: str, kind: str, composition: str, items: list[Any], *, dry_run:
 
 
 def _read(kind: str, composition: str, items: list[Any], fold: int) -> wire.Notification:
-    """The notification that would have told these items; `fold` says which of two equal hours they mean."""
+    """Return the notification that would have reported these items; `fold` selects one of two equal hours."""
     there, here = app_settings.rest_time_zone, app_settings.time_zone
     event = {kind: [_with_time_in(here, item, there, fold) for item in items]}
     frame = wire.Frame(event_type=kind, server_composition=composition, event=event)
@@ -169,7 +177,7 @@ def _read(kind: str, composition: str, items: list[Any], fold: int) -> wire.Noti
 
 
 def _with_time_in(here: ZoneInfo, item: Any, there: ZoneInfo, fold: int) -> Any:
-    """A row of the API as the webhook would tell it: its time moved from one zone's clock to the other's."""
+    """Return an API row as the webhook would send it, its time converted from the zone `there` to `here`."""
     text = item.get("created") if type(item) is dict else None
     created = wire.moment(text) if isinstance(text, str) and here.key != there.key else None
     if created is None or created.tzinfo:
@@ -178,17 +186,19 @@ def _with_time_in(here: ZoneInfo, item: Any, there: ZoneInfo, fold: int) -> Any:
     return {**item, "created": moved.isoformat(" ")}
 
 
-def _differences(using: str, composition: str, day: date, told: Mapping[str, int]) -> list[Difference]:
-    """Where CMC's counts of a day and the stored deliveries differ; two statements."""
+def _differences(using: str, composition: str, day: date, reported: Mapping[str, int]) -> list[Difference]:
+    """Return where CMC's counts of a day and the stored deliveries differ, in two queries."""
     zone = app_settings.rest_time_zone
     start, end = (datetime.combine(each, time.min, zone) for each in (day, day + timedelta(days=1)))
-    events = DeliveryEvent.objects.using(using).occurred_between(rows.stored(start), rows.stored(end))
-    events = events.filter(one_of(using, "status", told))
+    events = DeliveryEvent.objects.using(using).occurred_between(
+        timezones.to_stored(start), timezones.to_stored(end)
+    )
+    events = events.filter(one_of(using, "status", reported))
     events = exactly(events, "mail__server_composition", composition[:NAME_LENGTH])
     counted = grouped(events, "status").annotate(mails=Count("mail", distinct=True))
     here = dict(counted.values_list("status", "mails"))
     return [
         Difference(status, number, here.get(status, 0))
-        for status, number in told.items()
+        for status, number in reported.items()
         if number != here.get(status, 0)
     ]

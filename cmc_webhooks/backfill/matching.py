@@ -1,7 +1,7 @@
-"""What of a notification is not stored yet, though it was told in other words.
+"""Find which fetched events are not stored yet, matching on mail, type, status or code, and second.
 
-An event key says whether the very same was told. CMC's lists may lack fields that its notifications have, or
-spell them otherwise: there the mail, the kind, the status or code and the second tell an event from another.
+Event keys are equal only for identical reports. CMC's lists may lack fields that its notifications have, or
+spell them differently, so keys cannot be compared there.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from cmc_webhooks import batch, rows, store, wire
+from cmc_webhooks import timezones, wire
 from cmc_webhooks.event_types import EVENT_TYPES
+from cmc_webhooks.ingest import batch
 from cmc_webhooks.models import Notification, RejectedEvent
+from cmc_webhooks.store import bulk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,17 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["WORDS", "of"]
 
 WORDS: Mapping[str, str] = {"deliveries": "status", "bounces": "bounce_code"}
-"""By CMC's name of the kind, the column that holds its word for what happened."""
+"""By event type, the column that holds CMC's word for what happened."""
 
 
 def of(using: str, sent: wire.Notification) -> wire.Notification:
-    """That part of a notification which is not stored, in two statements at most.
+    """Return the part of a notification that is not stored, in at most two queries.
 
-    What is older than events are kept is not missed.
+    Events older than the retention of events do not count as missing.
     """
     ready = batch.Batch.of(sent, datetime.now(UTC), Notification.Sources.REST.value)
     known = _known(using, ready)
-    refused = store.known_keys(using, RejectedEvent, {rejection.key for rejection in sent.rejections})
+    refused = bulk.known_keys(using, RejectedEvent, {rejection.key for rejection in sent.rejections})
     return replace(
         sent,
         records=tuple(record for key, record in ready.records.items() if key not in known),
@@ -42,10 +44,10 @@ def of(using: str, sent: wire.Notification) -> wire.Notification:
 
 
 def _known(using: str, ready: batch.Batch) -> set[UUID]:
-    """The keys of the records whose mail has an event of this kind, with this word, in the same second.
+    """Return the keys of the records whose mail has an event of the same type, word and second.
 
-    Without a usable time, it is known by an event without one. Mails without a message id are told apart by
-    all that was sent, so a record of theirs is known only if nothing differs.
+    A record without a usable time matches an event without one. Mails without a message id are identified by
+    everything that was sent, so their records are known only if nothing differs.
     """
     if not ready.records:
         return set()
@@ -71,15 +73,16 @@ def _known(using: str, ready: batch.Batch) -> set[UUID]:
 
 
 def _about(seconds: Sequence[datetime | None]) -> Q:
-    """The condition for events at about these times; None is no time."""
+    """Return the condition for events between the earliest and the latest second; None stands for no time."""
     timed = [second for second in seconds if second is not None]
     condition = Q(pk__lt=wire.UNTIMED_END) if len(timed) < len(seconds) else Q(pk__in=())
     if timed:
-        # the second is added to the stored time: before an hour that comes twice it would lead to its begin
-        first, end = rows.stored(min(timed)), rows.stored(max(timed)) + timedelta(seconds=1)
+        # The second is added to the stored time. Added before the conversion, it could lead back to the start
+        # of an hour that occurs twice.
+        first, end = timezones.to_stored(min(timed)), timezones.to_stored(max(timed)) + timedelta(seconds=1)
         condition |= Q(occurred_at__gte=first, occurred_at__lt=end)
     return condition
 
 
 def _second(stored: datetime) -> datetime:
-    return rows.aware(stored).astimezone(UTC).replace(microsecond=0)
+    return timezones.to_aware(stored).astimezone(UTC).replace(microsecond=0)

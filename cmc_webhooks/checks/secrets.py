@@ -1,4 +1,4 @@
-"""Is there a secret, can it be one, and does each open one thing only? No message shows one."""
+"""Checks of the secrets: one is set, each is valid, none serves two purposes. No message shows a secret."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from cmc_webhooks.checks.messages import Message, error, warning
-from cmc_webhooks.checks.values import is_list
+from cmc_webhooks.checks.helpers import Message, error, is_list, warning
 from cmc_webhooks.conf import PREFIX, app_settings
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
 WEBHOOK = ("API_KEYS", "BASIC_AUTH", "BEARER_TOKENS")
 LISTS = (*WEBHOOK, "HEALTH_TOKENS")
 APART = (WEBHOOK, ("HEALTH_TOKENS",), ("REST_KEY",), ("SECRET_KEY",))
-"""Settings by what they open: CMC's posts, the health view, CMC's REST API, the project itself."""
+"""Settings by what they give access to: the webhook, the health view, CMC's REST API, the project itself."""
 SHORTEST_SECRET = 16
 
 
 def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Message]:
-    """E001 to W005, W044 and W047: is there a secret, and can it be one?"""
+    """Check that a secret is set, valid and not shared between purposes (E001 to W005, W044, W047)."""
     return [*_there(), *_secrets(), *_shared()]
 
 
@@ -44,7 +43,7 @@ def _there() -> Iterator[Message]:
     elif not settings.DEBUG:
         yield warning(
             "W005",
-            _("Whoever finds the address of the webhook can write to the history."),
+            _("Anyone who knows the webhook's URL can write to the history."),
             _("Configure a secret and remove CMC_WEBHOOKS_ALLOW_UNAUTHENTICATED."),
         )
 
@@ -55,7 +54,7 @@ def _secrets() -> Iterator[Message]:
         if not is_list(value) or not all(isinstance(secret, str) and secret for secret in value):
             yield error(
                 "E002",
-                _("%s is not a list of texts, or one of them is empty.") % setting,
+                _("%s is not a list of strings, or one of them is empty.") % setting,
                 _('Write %s = ["..."]; an unset environment variable must not become "".') % setting,
             )
             continue
@@ -76,7 +75,7 @@ def _secrets() -> Iterator[Message]:
             yield warning(
                 "W047",
                 _("A secret in %s begins or ends with a blank or a line break.") % setting,
-                _("Most likely nobody sends it so. Strip what is read from a file."),
+                _("Clients are unlikely to send it this way. Strip values that are read from a file."),
             )
 
 
@@ -86,18 +85,18 @@ def _shared() -> Iterator[Message]:
             if _texts(name) & _texts(other):
                 yield warning(
                     "W044",
-                    _("One and the same secret stands in %(one)s and %(other)s.")
+                    _("%(one)s and %(other)s use the same secret.")
                     % {"one": _full(name), "other": _full(other)},
-                    _("Whoever learns it for one of them holds the other as well. Make one for each."),
+                    _("A leak of one is a leak of both. Generate a secret for each."),
                 )
 
 
 def _texts(name: str) -> set[str]:
-    """The secrets of a setting; of a BASIC pair also the password alone."""
+    """Return the secrets of a setting. Of a BASIC pair, the password alone is included as well."""
     if name == "SECRET_KEY":
         try:
             value: Any = settings.SECRET_KEY
-        except ImproperlyConfigured:  # it is empty, which Django tells
+        except ImproperlyConfigured:  # it is empty, which Django itself reports
             return set()
     else:
         value = app_settings.raw(name)

@@ -1,4 +1,7 @@
-"""Instances made in one step: `Model.__init__` costs more than all else that is done to a row of a batch."""
+"""Model instances built in one step.
+
+`Model.__init__` costs more than everything else that is done to a row of a batch.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from django.db.models.base import ModelState
 if TYPE_CHECKING:
     from django.db.models import Model
 
-__all__ = ["made", "note_stored"]
+__all__ = ["build", "mark_saved"]
 
 Row = TypeVar("Row", bound="Model")
 
 
-def made(model: type[Row], values: dict[str, Any], using: str | None = None) -> Row:
-    """An instance with these values, by attribute and one for each field; a stored one if `using` is given.
+def build(model: type[Row], values: dict[str, Any], using: str | None = None) -> Row:
+    """Return an instance with these values, keyed by attribute name, one for each field.
 
-    As Django unpickles models, without `__init__` and its signals.
+    With `using`, it counts as stored in that database. It is built as Django unpickles models, without
+    `__init__` and its signals.
     """
     row = model.__new__(model)
     row.__dict__ = values
@@ -27,6 +31,6 @@ def made(model: type[Row], values: dict[str, Any], using: str | None = None) -> 
     return row
 
 
-def note_stored(row: Model, using: str) -> None:
-    """Let a new instance know that its row is there now."""
+def mark_saved(row: Model, using: str) -> None:
+    """Mark a new instance as stored in this database."""
     row._state.adding, row._state.db = False, using

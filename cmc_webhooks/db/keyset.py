@@ -1,14 +1,15 @@
-"""Pages that begin behind a row's keys, not after a number of rows.
+"""Keyset pagination: a page begins behind the keys of a row, not after a number of rows.
 
-Every page costs what the first one does, nothing is counted, and rows that arrive meanwhile neither repeat
-nor hide another row.
+Every page costs as much as the first, and nothing is counted. Rows that are inserted meanwhile neither
+repeat nor hide another row.
 """
 
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -16,7 +17,8 @@ from django.db import connections
 from django.db.models import Q
 from django.utils import timezone
 
-from cmc_webhooks.prelude import few_rows
+from cmc_webhooks import wire
+from cmc_webhooks.db.session import discourage_parallel_plans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,17 +28,19 @@ if TYPE_CHECKING:
 __all__ = ["YEARS", "BadCursor", "Page", "read", "walk"]
 
 YEARS = range(1900, 9999)
-"""Years with room on both sides: no zone can push their times out of what Python and databases know."""
+"""Years whose times stay within the range of Python and of the databases in every time zone."""
 
 _NEXT, _PREVIOUS = "next", "previous"
+_SAFE = " !#$&'()*+-./:;<=>?@[]^_`{|}~"
+"""What values in a cursor hold as it is. A comma stands between them."""
 
 
 class BadCursor(ValueError):
-    """A cursor that no page gave."""
+    """A cursor that is malformed or belongs to another ordering."""
 
 
 class Page(NamedTuple):
-    """Some rows in their order, and the cursors of the pages after and before them, if there are any."""
+    """Rows in order, with the cursors of the next and previous page or None. An empty page has neither."""
 
     rows: list[Any]
     next: str | None
@@ -46,20 +50,20 @@ class Page(NamedTuple):
 def read(
     queryset: QuerySet[Any], keys: Sequence[str], *, size: int, descending: bool = True, cursor: str = ""
 ) -> Page:
-    """The page of `queryset` that a cursor leads to, the first one without.
+    """Return the page of `queryset` that the cursor points to; without a cursor, the first page.
 
-    `keys` are the columns to order by, with an index, ending in the primary key.
+    `keys` are the columns to order by. They have an index and end with the primary key.
 
     Raises:
-        BadCursor: it is none.
+        BadCursor: the cursor is malformed or belongs to another ordering.
     """
     fields = [queryset.model._meta.get_field(key) for key in keys]
-    way, position = _read_cursor(cursor, fields)
+    way, position = _read_cursor(cursor, fields, queryset.db)
     downwards = descending == (way == _NEXT)
     if position:
         queryset = queryset.filter(_behind(keys, position, "lt" if downwards else "gt"))
     order = [f"-{key}" if downwards else key for key in keys]
-    with few_rows(connections[queryset.db]):
+    with discourage_parallel_plans(connections[queryset.db]):
         rows = list(queryset.order_by(*order)[: size + 1])
     more, rows = len(rows) > size, rows[:size]
     if way == _PREVIOUS:
@@ -82,10 +86,10 @@ def walk(
     descending: bool = True,
     cursor: str = "",
 ) -> Iterator[list[Any]]:
-    """A page of `first` rows, and all rows after it, `size` at a time.
+    """Return an iterator over a page of `first` rows and then all rows after it, `size` at a time.
 
     Raises:
-        BadCursor: it is none; before the first row.
+        BadCursor: the cursor is malformed or belongs to another ordering; raised before the first row.
     """
     page = read(queryset, keys, size=first, descending=descending, cursor=cursor)
     return _walk(page, queryset, keys, size, descending=descending)
@@ -101,7 +105,7 @@ def _walk(
 
 
 def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:
-    """The rows behind `position`, in a form that databases see a range of an index in."""
+    """Return the condition for rows behind `position`, in a form that databases read as an index range."""
     (key, *keys), (value, *position) = keys, position
     behind = Q(**{f"{key}__{lookup}": value})
     if not keys:
@@ -110,17 +114,18 @@ def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:
 
 
 def _cursor(way: str, fields: Sequence[Any], row: Model) -> str:
-    text = ",".join([way, *(f"{field.name}={field.value_to_string(row)}" for field in fields)])
+    values = [f"{field.name}={quote(field.value_to_string(row), safe=_SAFE)}" for field in fields]
+    text = ",".join([way, *values])
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _read_cursor(cursor: str, fields: Sequence[Any]) -> tuple[str, list[Any]]:
-    """The way to go and the keys to start behind; no keys for the first page."""
+def _read_cursor(cursor: str, fields: Sequence[Any], using: str) -> tuple[str, list[Any]]:
+    """Return the direction and the key values to start behind; no values for the first page."""
     if not cursor:
         return _NEXT, []
     try:
         way, *texts = base64.urlsafe_b64decode(cursor).decode().split(",")
-        position = [_value(field, text) for field, text in zip(fields, texts, strict=True)]
+        position = [_value(field, text, using) for field, text in zip(fields, texts, strict=True)]
     except (ValueError, ValidationError):
         raise BadCursor(cursor) from None
     if way not in (_NEXT, _PREVIOUS):
@@ -128,13 +133,24 @@ def _read_cursor(cursor: str, fields: Sequence[Any]) -> tuple[str, list[Any]]:
     return way, position
 
 
-def _value(field: Any, text: str) -> Any:
+def _value(field: Any, text: str, using: str) -> Any:
+    """Return the value of a key in a cursor, a time in UTC.
+
+    A cursor comes from outside, so a value is checked before it reaches the database: PostgreSQL refuses
+    offsets from 16 hours on, and each database refuses integers that are too long for the column.
+    """
     name, _, text = text.partition("=")
-    if name != field.name:  # the cursor of another order
+    if name != field.name:  # a cursor of another ordering
         raise ValueError(text)
-    value = field.to_python(text)
-    if isinstance(value, datetime) and (
-        timezone.is_aware(value) != settings.USE_TZ or value.year not in YEARS
-    ):
+    value = field.to_python(unquote(text))
+    if isinstance(value, datetime):
+        if timezone.is_aware(value) != settings.USE_TZ or value.year not in YEARS:
+            raise ValueError(text)
+        return value.astimezone(UTC) if settings.USE_TZ else value
+    if isinstance(value, int):
+        least, most = connections[using].ops.integer_field_range(field.get_internal_type())
+        if (least is not None and value < least) or (most is not None and value > most):
+            raise ValueError(text)
+    if isinstance(value, str) and wire.clean(value) != value:
         raise ValueError(text)
     return value

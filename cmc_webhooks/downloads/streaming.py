@@ -1,8 +1,8 @@
-"""Downloads of any length, in constant memory, under WSGI and ASGI."""
+"""Streaming of lists as files, in constant memory, under WSGI and ASGI."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from datetime import tzinfo
 
     from django.http import HttpRequest
@@ -18,25 +18,45 @@ if TYPE_CHECKING:
 __all__ = ["download"]
 
 CHUNK = 64 * 1024
-"""Characters that are sent at a time, or a line more."""
+"""Characters sent at a time; the line that reaches this number is sent whole."""
+
+
+class _Download(StreamingHttpResponse):
+    """A streamed file that calls a function when it was sent, or when the client went away."""
+
+    def __init__(self, *args: Any, on_close: Callable[[], Any], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_close = on_close
+
+    def close(self) -> None:
+        self._on_close()
+        super().close()
 
 
 def download(
-    request: HttpRequest, lines: Iterable[str], *, content_type: str, filename: str
+    request: HttpRequest,
+    lines: Iterable[str],
+    *,
+    content_type: str,
+    filename: str,
+    on_close: Callable[[], Any] = lambda: None,
 ) -> StreamingHttpResponse:
-    """These lines as a file in UTF-8; none of them is made before it is sent, and none for HEAD.
+    """Return these lines as a file in UTF-8. A line is made when it is sent; for HEAD, none is.
 
-    Times are told in the zone that is active now, whatever is active while lines are made.
+    `on_close` is called when the file was sent, and also when the client closed the connection before.
+
+    Times are in the zone that is active now, whatever zone is active while lines are made.
     """
     chunks = _chunks(() if request.method == "HEAD" else lines, timezone.get_current_timezone())
-    return StreamingHttpResponse(
-        # Django would make a list of what is not asynchronous there
+    return _Download(
+        # Under ASGI, Django would collect a synchronous iterator into a list
         _awaited(chunks) if isinstance(request, ASGIRequest) else chunks,
         content_type=f"{content_type}; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="{filename}"',
             "X-Content-Type-Options": "nosniff",
         },
+        on_close=on_close,
     )
 
 

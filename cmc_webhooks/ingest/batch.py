@@ -1,4 +1,4 @@
-"""A notification made ready to be stored: each event once, in the order sent, each with its mail."""
+"""A notification prepared for storing: each event once, in the order sent, each with its mail."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from cmc_webhooks import event_types, rows, wire
+from cmc_webhooks import event_types, wire
 from cmc_webhooks.conf import app_settings
+from cmc_webhooks.ingest import rows
 from cmc_webhooks.models import BlockEvent, Mail
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one transaction stores.
+    """The content of one transaction.
 
-    `source` is one of `Notification.Sources`. `records` are by event key; `mail_keys` say for each which mail
-    it belongs to, and are empty for blocks.
+    `source` is one of `Notification.Sources`. `records` maps event keys to records. `mail_keys` maps the same
+    keys to the keys of the mails that the events belong to; it is empty for blocks.
     """
 
     sent: wire.Notification
@@ -38,7 +39,7 @@ class Batch:
 
     @classmethod
     def of(cls, sent: wire.Notification, received_at: datetime, source: str) -> Self:
-        """The batch of a notification received at that (aware) moment, as the project's settings want it."""
+        """Return the batch of a notification as the settings require. `received_at` is aware."""
         kind = event_types.EVENT_TYPES.get(sent.event_type)
         records: dict[UUID, wire.Record] = {}
         oldest, store_subject = _oldest_key(received_at), app_settings.store_subject
@@ -62,7 +63,7 @@ class Batch:
         )
 
     def mails(self) -> list[Mail]:
-        """The mails of all events, as their first events here describe them."""
+        """Return the mails of all events, each as its first event in this batch describes it."""
         mails: dict[UUID, Mail] = {}
         for key, record in self.records.items():
             if isinstance(record, wire.MailRecord) and (mail_key := self.mail_keys[key]) not in mails:
@@ -72,7 +73,7 @@ class Batch:
     def events(
         self, new: Mapping[UUID, wire.Record], mails: Mapping[UUID, Mail], notification: UUID
     ) -> list[MailEvent | BlockEvent]:
-        """The rows of these records, in the order sent. The mails learn texts that they lacked."""
+        """Return the rows of these records, in the order sent. Fill in the texts that their mails lack."""
         events: list[MailEvent | BlockEvent] = []
         for key, record in new.items():
             if isinstance(record, wire.BlockRecord):
@@ -84,7 +85,7 @@ class Batch:
         return events
 
     def notification(self, new: int) -> Notification:
-        """The row that counts these events."""
+        """Return the row that counts these events."""
         return rows.notification(
             self.sent,
             self.received_at,
@@ -95,18 +96,18 @@ class Batch:
         )
 
     def rejected_events(self) -> list[RejectedEvent]:
-        """The rows of what could not be read."""
+        """Return the rows of the events that could not be read or stored."""
         rejections = self.sent.rejections
         if not app_settings.store_subject:
             rejections = tuple(map(wire.rejection_without_subject, rejections))
         return [rows.rejected_event(self.sent, rejection, self.times) for rejection in rejections]
 
     def about(self, sent: wire.Notification) -> Self:
-        """This batch of another notification with the same records."""
+        """Return this batch with another notification that has the same records."""
         return replace(self, sent=sent)
 
     def only(self, records: Mapping[UUID, wire.Record]) -> Self:
-        """This batch with some of its records."""
+        """Return this batch with these records instead, whose keys are among those that it has."""
         return replace(
             self,
             records=records,
@@ -114,7 +115,7 @@ class Batch:
         )
 
     def rejecting(self, key: UUID, error: str) -> Self:
-        """This batch with one record moved to the rejections."""
+        """Return this batch with one record moved to the rejections."""
         rejection = wire.reject(self.sent, self.records[key], error)
         sent = replace(
             self.sent,
@@ -125,7 +126,10 @@ class Batch:
 
 
 def _oldest_key(received_at: datetime) -> UUID | None:
-    """The least key of events that are kept: of an older one a repeat could not be told from a new one."""
+    """Return the least key of events that are kept, or None if all are.
+
+    A repeat of an older event could not be distinguished from a new event.
+    """
     days = app_settings.retention_of_events
     if days is None:
         return None

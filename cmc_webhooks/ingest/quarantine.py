@@ -1,4 +1,4 @@
-"""A batch that the database refuses as a whole: the event at fault is found, tamed, or rejected alone."""
+"""Bisection of a batch that the database rejects, to sanitise or quarantine the offending events."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from cmc_webhooks.batch import Batch
+    from cmc_webhooks.ingest.batch import Batch
 
     Fits = Callable[[Batch], bool]
 
-__all__ = ["without"]
+__all__ = ["quarantine_unstorable"]
 
 
-def without(ready: Batch, fits: Fits) -> Batch:
-    """The batch in which each event that does not fit is tamed, or rejected if that is not enough.
+def quarantine_unstorable(ready: Batch, fits: Fits) -> Batch:
+    """Return the batch with each event that does not fit sanitised, or rejected if that is not enough.
 
-    `fits` says whether the database takes a batch. What is tamed loses the letters outside the basic plane,
-    which a 3-byte charset cannot hold.
+    `fits` returns whether the database accepts a batch. Sanitising replaces the characters outside the Basic
+    Multilingual Plane, which a 3-byte charset cannot hold.
     """
     if not fits(ready.only({})):
-        ready = ready.about(wire.frame_within_bmp(ready.sent))
+        ready = ready.about(wire.replace_astral_in_frame(ready.sent))
     for key in _at_fault(ready, list(ready.records), fits):
-        tame = {key: wire.within_bmp(ready.records[key])}
-        if fits(ready.only(tame)):
-            ready = ready.only({**ready.records, **tame})
+        storable = {key: wire.replace_astral_in_record(ready.records[key])}
+        if fits(ready.only(storable)):
+            ready = ready.only({**ready.records, **storable})
         else:
             ready = ready.rejecting(key, "the database refuses it")
     return ready
 
 
 def _at_fault(ready: Batch, keys: list[UUID], fits: Fits) -> list[UUID]:
-    """Those of `keys` whose events do not fit, found by halving."""
+    """Return those of `keys` whose events do not fit, found by bisection."""
     if not keys or fits(ready.only({key: ready.records[key] for key in keys})):
         return []
     if len(keys) == 1:

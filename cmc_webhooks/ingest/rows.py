@@ -1,20 +1,19 @@
-"""Record -> unsaved row: columns, cuts, zones. What does not fit a column is whole in `extra`."""
+"""Conversion of records into unsaved rows: columns, cuts, zones. Events keep cut values whole in `extra`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-from django.utils import timezone
-
-from cmc_webhooks import wire
-from cmc_webhooks.models import BlockEvent, Mail, Notification, RejectedEvent, instances
-from cmc_webhooks.querysets import ADDRESS_LENGTH, NAME_LENGTH
+from cmc_webhooks import timezones, wire
+from cmc_webhooks.db import instances
+from cmc_webhooks.models import BlockEvent, Mail, Notification, RejectedEvent
+from cmc_webhooks.models.mails import FILLED_LATER_FIELDS, SENT_FIELDS
+from cmc_webhooks.models.querysets import ADDRESS_LENGTH, NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Times",
-    "aware",
     "block_event",
     "fill",
     "mail",
@@ -30,30 +28,11 @@ __all__ = [
     "mail_key",
     "notification",
     "rejected_event",
-    "stored",
 ]
-
-_MAIL_TEXTS = ("message_id", "recipient", "header_from", "return_path", "subject", "api_data")
-_FILLED_LATER = ("header_from", "return_path", "subject", "api_data")
-
-
-def stored(moment: datetime) -> datetime:
-    """An aware moment as the project stores times: in UTC, or naive in its zone where USE_TZ is off."""
-    if settings.USE_TZ:
-        return moment.astimezone(UTC)
-    return timezone.make_naive(moment, timezone.get_default_timezone())
-
-
-def aware(moment: datetime) -> datetime:
-    """A stored time as an aware moment; a naive one of an hour that comes twice is of the first."""
-    if not timezone.is_naive(moment):
-        return moment
-    # databases keep no `fold`, and PostgreSQL's driver makes one up
-    return timezone.make_aware(moment.replace(fold=0), timezone.get_default_timezone())
 
 
 def mail_key(record: wire.MailRecord) -> UUID:
-    """The key of the mail that an event belongs to."""
+    """Return the key of the mail that an event belongs to."""
     return wire.mail_key(
         wire.bare_message_id(record.message_id),
         record.server_composition,
@@ -63,10 +42,10 @@ def mail_key(record: wire.MailRecord) -> UUID:
 
 
 def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
-    """The mail as its first event describes it, before that event is merged."""
-    address = wire.normalise_address(record.recipient)
+    """Return the mail as its first event describes it, before that event is merged."""
+    address = wire.canonical_mailbox(record.recipient)
     occurred_at = times.occurred_at(record)
-    return instances.made(
+    return instances.build(
         Mail,
         {
             "id": key,
@@ -75,6 +54,7 @@ def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
             "address": address[:ADDRESS_LENGTH],
             "domain": wire.domain_of(address)[:NAME_LENGTH],
             "header_from": record.header_from,
+            "sender": _sender(record),
             "return_path": record.return_path,
             "subject": record.subject,
             "api_data": record.api_data[:NAME_LENGTH],
@@ -84,6 +64,7 @@ def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
             "delivery_status": "",
             "delivery_event_id": None,
             "bounce_code": "",
+            "bounce_class": "",
             "bounce_event_id": None,
             "status_at": None,
             "reason": "",
@@ -97,12 +78,18 @@ def mail(record: wire.MailRecord, key: UUID, times: Times) -> Mail:
 
 
 def fill(mail: Mail, record: wire.MailRecord) -> None:
-    """Give the mail the texts that no event before this one had; none if its personal data was erased."""
+    """Set the mail's texts that no earlier event had. Do nothing if its personal data was erased."""
     if mail.erased_at is not None:
         return
-    for name in _FILLED_LATER:
+    if not mail.header_from:
+        mail.sender = _sender(record)
+    for name in FILLED_LATER_FIELDS:
         if not getattr(mail, name) and (value := getattr(record, name)):
             setattr(mail, name, value[:NAME_LENGTH] if name == "api_data" else value)
+
+
+def _sender(record: wire.MailRecord) -> str:
+    return wire.canonical_mailbox(record.header_from)[:ADDRESS_LENGTH]
 
 
 def mail_event(
@@ -112,29 +99,29 @@ def mail_event(
     notification: UUID,
     times: Times,
 ) -> MailEvent:
-    """The row of a delivery or a bounce; without texts if the mail's personal data was erased."""
+    """Return the row of a delivery or a bounce, without texts if the mail's personal data was erased."""
     columns, extra = _columns(model, record)
     if mail.erased_at is not None:
         columns["reason"], extra = "", {}
     else:
-        extra = {**record.extra, **_differing(record, mail), **extra}
+        extra = {**_differing(record, mail), **extra, **record.extra}  # what was sent wins
     columns["id"], columns["mail_id"], columns["notification_id"] = record.key, mail.id, notification
     columns["occurred_at"], columns["received_at"] = times.occurred_at(record), times.received_at
     columns["extra"] = extra
-    row: MailEvent = instances.made(model, columns)
+    row: MailEvent = instances.build(model, columns)
     row._state.fields_cache["mail"] = mail
     return row
 
 
 def block_event(record: wire.BlockRecord, notification: UUID, times: Times) -> BlockEvent:
-    """The row of a block; whatever was sent is whole in `raw`."""
+    """Return the row of a block. `raw` holds everything that was sent."""
     columns, _ = _columns(BlockEvent, record)
     return BlockEvent(
         id=record.key,
         notification_id=notification,
         occurred_at=times.occurred_at(record),
         received_at=times.received_at,
-        address=wire.normalise_address(record.recipient)[: _room(BlockEvent, "address")],
+        address=wire.canonical_mailbox(record.recipient)[: _room(BlockEvent, "address")],
         **columns,
     )
 
@@ -142,10 +129,10 @@ def block_event(record: wire.BlockRecord, notification: UUID, times: Times) -> B
 def notification(
     sent: wire.Notification, received_at: datetime, source: str, *, new: int, repeated: int, rejected: int
 ) -> Notification:
-    """What came together as counts; its key begins with the time of receipt."""
+    """Return the row with the counts of a notification. Its key begins with the time of receipt."""
     return Notification(
         id=wire.time_key(int(received_at.timestamp() * 1000)),
-        received_at=stored(received_at),
+        received_at=timezones.to_stored(received_at),
         source=source,
         event_type=sent.event_type[: _room(Notification, "event_type")],
         server_composition=sent.server_composition[: _room(Notification, "server_composition")],
@@ -156,7 +143,7 @@ def notification(
 
 
 def rejected_event(sent: wire.Notification, rejection: wire.Rejection, times: Times) -> RejectedEvent:
-    """The row of what could not become a record."""
+    """Return the row of an event that could not be read or stored."""
     return RejectedEvent(
         id=rejection.key,
         event_type=sent.event_type[: _room(RejectedEvent, "event_type")],
@@ -169,27 +156,31 @@ def rejected_event(sent: wire.Notification, rejection: wire.Rejection, times: Ti
 
 
 class Times:
-    """Turns CMC's clock into stored times: its zone is the project's to say, its faults become our clock."""
+    """Conversion of CMC's times to stored times.
+
+    A time without an offset is in the zone that the project names. An unusable time becomes the time of
+    receipt.
+    """
 
     def __init__(self, zone: ZoneInfo, received_at: datetime) -> None:
         self._zone = zone
         self._known: dict[datetime, datetime] = {}
-        self.received_at = stored(received_at)
+        self.received_at = timezones.to_stored(received_at)
 
     def occurred_at(self, record: wire.Record) -> datetime:
         created = record.created
         if created is None:
             return self.received_at
         if created.tzinfo:
-            return stored(created)
+            return timezones.to_stored(created)
         occurred_at = self._known.get(created)
         if occurred_at is None:
-            occurred_at = self._known[created] = stored(created.replace(tzinfo=self._zone))
+            occurred_at = self._known[created] = timezones.to_stored(created.replace(tzinfo=self._zone))
         return occurred_at
 
 
 def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The record's values for the model's own columns, and by CMC's names those that were cut, whole."""
+    """Return the record's values for the model's columns, and those that were cut, whole, by CMC's names."""
     kind: Any = type(record)
     columns, cut = {}, {}
     for name, room in _shared(model, kind):
@@ -200,11 +191,11 @@ def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str,
 
 
 def _differing(record: wire.MailRecord, mail: Mail) -> dict[str, str]:
-    """By CMC's names, what this event says of its mail that the mail's row does not."""
+    """Return the event's values for its mail that differ from the mail's row, by CMC's names."""
     kind: Any = type(record)
     differing = {
         _wire_names(kind)[name]: value
-        for name in _MAIL_TEXTS
+        for name in SENT_FIELDS
         if (value := getattr(record, name)) and value != getattr(mail, name)
     }
     if record.server_composition != mail.server_composition:
@@ -214,7 +205,7 @@ def _differing(record: wire.MailRecord, mail: Mail) -> dict[str, str]:
 
 @cache
 def _shared(model: Any, record_type: Any) -> tuple[tuple[str, int | None], ...]:
-    """The columns that are filled from a record's field of the same name, each with its room."""
+    """Return the columns that a record's field of the same name fills, each with its maximum length."""
     fields = record_type.__dataclass_fields__.keys() - {"extra"}
     return tuple(
         (field.name, field.max_length) for field in model._meta.concrete_fields if field.name in fields

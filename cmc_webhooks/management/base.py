@@ -1,32 +1,65 @@
-"""What all commands do alike: how they refuse what is wrong, ask, and end where they cannot go on."""
+"""Behaviour shared by all commands: argument errors, confirmation prompts and early exits."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils.translation import gettext
 
-from cmc_webhooks import checks
-from cmc_webhooks.management import endings
+from cmc_webhooks import audit, checks
+from cmc_webhooks.db import transactions
+from cmc_webhooks.models import Trail
 
-__all__ = ["Command", "wrong"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = [
+    "HELD",
+    "LOST",
+    "Command",
+    "ProblemFound",
+    "actor",
+    "new_file",
+    "one_line_errors",
+    "refuse_existing",
+    "wrong",
+]
 
 _WRONG_USE = 2
+_OWNER_ALONE = 0o600
+HELD = 3
+"""The exit code if all rows were deleted or erased but those that the database refuses to change."""
+LOST = (OperationalError, InterfaceError, transactions.Unavailable)
+"""Exceptions that are raised if the database is unavailable."""
+
+
+class ProblemFound(CommandError):
+    """The command did its work and found a problem, which it has printed. The exit code is 1.
+
+    `call_command` raises it. On the command line nothing more is printed.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line, returncode=1)
 
 
 class Command(BaseCommand):
-    """A command that ends with one line where arguments, settings or the database do not let it go on."""
+    """Base command. Wrong arguments, wrong settings and an unavailable database end it with one line."""
 
-    # Django's checks of models ask MariaDB for its version, so they end with a traceback where it is away,
-    # and cron would mail their warnings each time. What a command must know is if our settings are right.
+    # Django's model checks ask MariaDB for its version, so they end with a traceback if it is unavailable,
+    # and cron would mail their warnings on each run. A command needs only this app's settings to be valid.
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = partial(self._refuse, parser.prog)  # type: ignore[method-assign] # its own shows the usage
+        parser.error = partial(self._refuse, parser.prog)  # type: ignore[method-assign] # the original prints the usage
         return parser
 
     def _refuse(self, program: str, message: str) -> NoReturn:
@@ -37,30 +70,87 @@ class Command(BaseCommand):
         sys.exit(_WRONG_USE)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        with endings.told_shortly(lambda: "nothing was done"):
+        with one_line_errors(lambda: "nothing was done"):
             _refuse_wrong_settings()
-            return super().execute(*args, **options)
+            try:
+                return super().execute(*args, **options)
+            except ProblemFound as found:
+                if not getattr(self, "_called_from_command_line", False):
+                    raise
+                sys.exit(found.returncode)
 
     def agreed(self, question: str) -> bool:
-        """Whether somebody at the terminal says yes.
+        """Ask a yes/no question on the terminal and return whether the answer is yes.
 
         Raises:
-            CommandError: nobody is there.
+            CommandError: standard input is closed or at its end.
         """
         try:
             answer = input(f"{question} [y/N] ")
-        except (EOFError, RuntimeError):  # stdin is at its end, or closed
-            raise wrong("Nobody answers: say --no-input") from None
+        except (EOFError, RuntimeError):  # stdin is at its end or closed
+            raise wrong("Refusing to prompt without a terminal; pass --no-input") from None
         return answer.strip().lower() in ("y", "yes")
 
 
+@contextmanager
+def one_line_errors(say: Callable[[], str]) -> Iterator[None]:
+    """Exit with 130 on Ctrl-C and with 1 if the database is unavailable, after one line.
+
+    `say()` returns the progress so far, as text for that line.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(f"Interrupted: {say()}", returncode=130) from None
+    except LOST as error:
+        fault = gettext(transactions.setup_fault(error) or "")
+        line = fault or f"The database is unavailable ({transactions.described(error)}): {say()}"
+        raise CommandError(line, returncode=1) from None
+    except DatabaseError as error:
+        if not (fault := transactions.setup_fault(error)):
+            raise
+        raise CommandError(gettext(fault), returncode=1) from None
+
+
+def actor(reason: str) -> audit.Actor:
+    """Return the actor that runs the command, for the trail of personal data."""
+    return audit.Actor(Trail.Ways.COMMAND, audit.login_name(), reason)
+
+
 def wrong(line: str) -> CommandError:
-    """The error for wrong arguments and settings."""
+    """Return the error for wrong arguments or settings: a `CommandError` with exit code 2."""
     return CommandError(line, returncode=_WRONG_USE)
 
 
+def refuse_existing(path: str) -> None:
+    """Refuse a file that exists before the tables are read.
+
+    Raises:
+        CommandError: it exists.
+    """
+    if os.path.lexists(path):
+        raise wrong("the file of --output exists")
+
+
+def new_file(path: str) -> TextIO:
+    """Create a file that its owner alone may read.
+
+    Raises:
+        CommandError: it cannot be created.
+    """
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ALONE)
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or type(error).__name__
+        raise wrong(f"the file of --output cannot be created: {problem}") from None
+    return os.fdopen(number, "w", encoding="utf-8", newline="")
+
+
 def _refuse_wrong_settings() -> None:
-    """Our own errors alone, of checks that connect to nothing: a negative age, say, must prune nothing."""
+    """Raise `CommandError` for the first error of this app's checks that need no connection.
+
+    A negative retention, for example, must not prune anything.
+    """
     offline = (checks.check_settings, checks.check_keeping, checks.check_rest)
     for message in chain.from_iterable(check(None) for check in offline):
         if message.is_serious() and not message.is_silenced():

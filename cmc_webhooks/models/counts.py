@@ -1,4 +1,4 @@
-"""Counts that are kept beside the mails, so that no page has to count them."""
+"""Counts that are stored beside the mails, so that no page has to count mails."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ __all__ = ["DomainCount", "MailCount"]
 
 
 class MailCount(models.Model):
-    """How many mails of one day and composition stand at one status, as a part of the sum over all shards.
+    """One shard of the number of mails of one day and composition with one status and bounce class.
 
-    Moved in the transaction that moves the mails. `day` is that of `Mail.created_at` in the project's
-    TIME_ZONE; `bounce_class` is that of the winning bounce, "" if there is none. A writer takes any shard, so
-    that writers do not wait for each other; one part alone may be negative.
+    The number is the sum over all shards. One shard alone may be negative. A writer takes any shard, so that
+    writers do not wait for each other, and updates it in the transaction that changes the mails. `day` is
+    that of `Mail.created_at` in the project's TIME_ZONE. `bounce_class` is that of the winning bounce, "" if
+    there is none.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -35,11 +36,11 @@ class MailCount(models.Model):
 
 
 class DomainCount(models.Model):
-    """The mails of one day and composition to one recipient domain; rolled up from the mails by the sweep.
+    """The mails of one day and composition to one recipient domain, rolled up by periodic maintenance.
 
-    The domains with most mails have a row each, all others share the row with domain "", which is always
-    there and tells with `rolled_up_at` as of when the day is. `latencies` are numbers of mails by the time
-    from their first event to `succeeded`, see `latency.EDGES`.
+    The domains with most mails have a row each. All others share the row with domain "", which always exists
+    and whose `rolled_up_at` is the time as of which the day was rolled up. `latencies` are numbers of mails
+    by the time from their first event to `succeeded`, see `statistics.histogram.EDGES`.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)

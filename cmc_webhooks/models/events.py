@@ -1,42 +1,46 @@
-"""What is told of a mail, and of a blocked address."""
+"""Events of a mail, and of a blocked address."""
 
 from __future__ import annotations
 
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks.models.intake import Notification
+from cmc_webhooks.bounce_codes import BounceClass, bounce_class
 from cmc_webhooks.models.mails import Mail
-from cmc_webhooks.models.words import shown
-from cmc_webhooks.querysets import (
+from cmc_webhooks.models.notifications import Notification
+from cmc_webhooks.models.querysets import (
     ADDRESS_LENGTH,
+    NAME_LENGTH,
     USUAL_STATUSES,
     BlockEventQuerySet,
     DeliveryEventQuerySet,
     MailEventQuerySet,
 )
-from cmc_webhooks.status import BounceClass, State, bounce_class
+from cmc_webhooks.status import State
+from cmc_webhooks.timezones import format_local
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from cmc_webhooks.models.querysets import BlockEventManager, BounceEventManager, DeliveryEventManager
 
 __all__ = ["BlockEvent", "BounceEvent", "DeliveryEvent", "MailEvent"]
 
 
 class Event(models.Model):
-    """What all kinds share. The primary key is the event key, see `wire.event_key`.
+    """The common base of all kinds of events. The primary key is the event key, see `wire.event_key`.
 
-    `occurred_at` is CMC's time, the time of receipt if it sent none; `received_at` is ours.
+    `occurred_at` is CMC's time, or the time of receipt if CMC sent no usable one. `received_at` is ours.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
     notification = models.ForeignKey(
         Notification,
-        verbose_name=_("notification"),
+        verbose_name=_("webhook notification"),
         on_delete=models.DO_NOTHING,
         related_name="+",
         db_constraint=False,
@@ -50,10 +54,10 @@ class Event(models.Model):
 
 
 class MailEvent(Event):
-    """What deliveries and bounces share.
+    """The common base of deliveries and bounces.
 
-    `extra` holds, by CMC's names, what has no column, what differs from the mail's, and what was cut to its
-    column.
+    `extra` holds, by CMC's names, the values that have no column, that differ from the mail's, or that were
+    cut to fit their column.
     """
 
     if TYPE_CHECKING:
@@ -67,7 +71,7 @@ class MailEvent(Event):
 
     @property
     def state(self) -> State:
-        """What this event alone says of its mail."""
+        """Return the state of the mail according to this event alone."""
         raise NotImplementedError
 
     @property
@@ -80,16 +84,16 @@ class MailEvent(Event):
 
 
 class DeliveryEvent(MailEvent):
-    """One step on a mail's way: queued, deferred, handed over, refused."""
+    """One step in the delivery of a mail: queued, deferred, handed over, refused."""
 
-    mail = models.ForeignKey(
+    mail: models.ForeignKey[Mail, Mail] = models.ForeignKey(
         Mail, verbose_name=_("mail"), on_delete=models.CASCADE, related_name="delivery_events", db_index=False
     )
     status = models.CharField(_("status"), max_length=32)
-    source_ip = models.CharField(_("source IP"), max_length=64)
-    sender_ip = models.CharField(_("sender IP"), max_length=64)
+    source_ip = models.CharField(_("source IP (you to CMC)"), max_length=64)
+    sender_ip = models.CharField(_("sending IP (CMC to recipient)"), max_length=64)
 
-    objects = DeliveryEventQuerySet.as_manager()
+    objects: ClassVar[DeliveryEventManager] = DeliveryEventQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("delivery event")
@@ -105,7 +109,7 @@ class DeliveryEvent(MailEvent):
         ]
 
     def __str__(self) -> str:
-        return f"{self.status}, {shown(self.occurred_at)}"
+        return f"{self.status}, {format_local(self.occurred_at)}"
 
     @property
     def state(self) -> State:
@@ -113,25 +117,26 @@ class DeliveryEvent(MailEvent):
 
 
 class BounceEvent(MailEvent):
-    """An error told by a server or a returned mail, even after the mail was handed over."""
+    """An error reported by a server or a returned mail, possibly after the mail was handed over."""
 
-    mail = models.ForeignKey(
+    mail: models.ForeignKey[Mail, Mail] = models.ForeignKey(
         Mail, verbose_name=_("mail"), on_delete=models.CASCADE, related_name="bounce_events", db_index=False
     )
     bounce_code = models.CharField(_("bounce code"), max_length=32)
 
-    objects = MailEventQuerySet.as_manager()
+    objects: ClassVar[BounceEventManager] = MailEventQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        verbose_name = _("bounce event")
-        verbose_name_plural = _("bounce events")
+        verbose_name = _("bounce")
+        verbose_name_plural = _("bounces")
         indexes = [
             models.Index(fields=["mail"], name="cmc_bounce_mail"),
             models.Index(fields=["received_at"], name="cmc_bounce_received"),
+            models.Index(fields=["bounce_code", "id"], name="cmc_bounce_code"),
         ]
 
     def __str__(self) -> str:
-        return f"bounce {self.bounce_code}, {shown(self.occurred_at)}"
+        return f"bounce {self.bounce_code}, {format_local(self.occurred_at)}"
 
     @property
     def state(self) -> State:
@@ -143,14 +148,18 @@ class BounceEvent(MailEvent):
 
 
 class BlockEvent(Event):
-    """An operation on CMC's list of blocked addresses (Pro plan); it belongs to no mail."""
+    """An operation on CMC's list of blocked addresses (Pro plan). It does not belong to a mail.
 
+    CMC keeps a list for each server composition.
+    """
+
+    server_composition = models.CharField(_("server composition"), max_length=NAME_LENGTH)
     address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
     bounce_code = models.CharField(_("bounce code"), max_length=32)
     occurrences = models.CharField(_("occurrences"), max_length=32)
-    raw = models.JSONField(_("as sent"), default=dict)
+    raw = models.JSONField(_("as received"), default=dict)
 
-    objects = BlockEventQuerySet.as_manager()
+    objects: ClassVar[BlockEventManager] = BlockEventQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("block event")
@@ -158,7 +167,8 @@ class BlockEvent(Event):
         indexes = [
             models.Index(fields=["address", "id"], name="cmc_block_address"),
             models.Index(fields=["received_at"], name="cmc_block_received"),
+            models.Index(fields=["bounce_code", "id"], name="cmc_block_code"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.address}, {shown(self.occurred_at)}"
+        return f"{self.address}, {format_local(self.occurred_at)}"

@@ -3,29 +3,76 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from cmc_webhooks.bounce_codes import bounce_class
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.querysets import ADDRESS_LENGTH, NAME_LENGTH, MailQuerySet
-from cmc_webhooks.status import State, bounce_class, merge
+from cmc_webhooks.models.querysets import ADDRESS_LENGTH, NAME_LENGTH, MailQuerySet
+from cmc_webhooks.status import State, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cmc_webhooks.models.events import MailEvent
+    from cmc_webhooks.models.querysets import BounceEventManager, DeliveryEventManager, MailManager
 
-__all__ = ["Mail"]
+__all__ = [
+    "DERIVED_FIELDS",
+    "FILLED_LATER_FIELDS",
+    "FIXED_FIELDS",
+    "MERGED_FIELDS",
+    "PERSONAL_FIELDS",
+    "SENT_FIELDS",
+    "STATE_FIELDS",
+    "Mail",
+]
+
+# Each column of `Mail` is in exactly one of the first four groups or is `erased_at`. Add a new column to its
+# groups here. `TestFieldGroups` in `tests/models/test_mails.py` reports a column that is in none.
+
+FIXED_FIELDS = ("id", "message_id", "recipient", "address", "domain", "server_composition", "created_at")
+"""Set by the first event. Only anonymising, by erasure or retention, changes them."""
+
+FILLED_LATER_FIELDS = ("header_from", "return_path", "subject", "api_data")
+"""Set by the first event that has them."""
+
+DERIVED_FIELDS = {"sender": "header_from"}
+"""Normal forms of texts that are set and blanked together with the text."""
+
+STATE_FIELDS = (
+    *("status", "previous_status", "delivery_status", "delivery_event_id", "bounce_code", "bounce_class"),
+    *("bounce_event_id", "status_at", "reason", "version", "first_event_at", "last_event_at"),
+)
+"""Computed from all events of the mail."""
+
+MERGED_FIELDS = (*FILLED_LATER_FIELDS, *DERIVED_FIELDS, *STATE_FIELDS)
+"""The columns that merging an event can change, which are those that ingest updates."""
+
+SENT_FIELDS = ("message_id", "recipient", *FILLED_LATER_FIELDS)
+"""Texts that every event of the mail repeats. An event stores its own text only where it differs."""
+
+PERSONAL_FIELDS = ("recipient", "address", *FILLED_LATER_FIELDS, *DERIVED_FIELDS, "reason")
+"""Personal data, blanked by erasure and retention. The domain is kept, for the counts by domain."""
 
 
 class Mail(models.Model):
-    """One message to one recipient: what does not change between its events, and where it stands now.
+    """One message to one recipient: the data that its events share, and its current status.
 
-    The primary key is made of the message id, the composition and the address, see `wire.mail_key`. Texts
-    are the first event's that had them. Times are aware where USE_TZ is on.
+    The primary key is made of the message id, the composition and the address, see `wire.mail_key`. Each text
+    is from the first event that had it. `sender` is the canonical mailbox of `header_from`. `bounce_class`
+    is the class of the winning bounce, "" if there is none. Times are aware where USE_TZ is on.
     """
+
+    if TYPE_CHECKING:  # the reverse sides of the events' foreign keys
+
+        @property
+        def delivery_events(self) -> DeliveryEventManager: ...
+
+        @property
+        def bounce_events(self) -> BounceEventManager: ...
 
     id = models.UUIDField(primary_key=True, editable=False)
     message_id = models.TextField(_("message id"))
@@ -33,6 +80,7 @@ class Mail(models.Model):
     address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
     domain = models.CharField(_("domain"), max_length=NAME_LENGTH)
     header_from = models.TextField(_("header from"))
+    sender = models.CharField(_("sender's address"), max_length=ADDRESS_LENGTH)
     return_path = models.TextField(_("return path"))
     subject = models.TextField(_("subject"))
     api_data = models.CharField(_("API data"), max_length=NAME_LENGTH)
@@ -43,38 +91,62 @@ class Mail(models.Model):
     delivery_status = models.CharField(_("delivery status"), max_length=32)
     delivery_event_id = models.UUIDField(null=True, editable=False)
     bounce_code = models.CharField(_("bounce code"), max_length=32)
+    bounce_class = models.CharField(_("bounce class"), max_length=16)
     bounce_event_id = models.UUIDField(null=True, editable=False)
-    status_at = models.DateTimeField(_("status at"), null=True)
+    status_at = models.DateTimeField(_("status changed at"), null=True)
     reason = models.TextField(_("reason"))
-    version = models.PositiveIntegerField(_("version"), default=0)
+    version = models.PositiveIntegerField(_("revision"), default=0)
 
-    created_at = models.DateTimeField(_("first received at"))
+    created_at = models.DateTimeField(_("first notification received"))
     first_event_at = models.DateTimeField(_("first event at"))
     last_event_at = models.DateTimeField(_("last event at"))
     erased_at = models.DateTimeField(_("erased at"), null=True)
 
-    objects = MailQuerySet.as_manager()
+    objects: ClassVar[MailManager] = MailQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("mail")
         verbose_name_plural = _("mails")
         permissions = [
             ("redeliver_mail", _("Can send the signals of a mail again")),
-            ("erase_mail", _("Can erase the personal data of a person")),
-            ("export_csv", _("Can export what is filtered as CSV")),
+            ("erase_mail", _("Can erase a person's data")),
+            ("disclose_mail", _("Can disclose a person's data")),
+            ("export_csv", _("Can export the filtered rows as CSV")),
         ]
+        # The index of a filter ends with the columns that lists are ordered by. After ANALYZE, SQLite would
+        # otherwise read the list's own index to the end for a rare value in a column of few different values.
         indexes = [
-            models.Index(fields=["address", "created_at"], name="cmc_mail_address"),
-            models.Index(  # the second field for MariaDB, which ignores the condition
+            models.Index(  # other databases than PostgreSQL find the beginning of a text without a class
+                fields=["address", "created_at"],
+                name="cmc_mail_address",
+                opclasses=["varchar_pattern_ops", "timestamptz_ops"],
+            ),
+            models.Index(  # the second field is for MariaDB, which ignores the condition
                 fields=["address", "bounce_event_id"],
                 name="cmc_mail_bounced",
                 condition=models.Q(bounce_event_id__isnull=False),
             ),
-            models.Index(fields=["domain", "created_at"], name="cmc_mail_domain"),
-            models.Index(fields=["status", "created_at"], name="cmc_mail_status"),
+            models.Index(fields=["domain", "created_at", "id"], name="cmc_mail_domain"),
+            models.Index(fields=["sender", "created_at", "id"], name="cmc_mail_sender"),
+            models.Index(fields=["status", "created_at", "id"], name="cmc_mail_status"),
+            models.Index(
+                fields=["bounce_code", "created_at", "id"],
+                name="cmc_mail_bounce_code",
+                condition=~models.Q(bounce_code=""),
+            ),
+            models.Index(
+                fields=["bounce_class", "created_at", "id"],
+                name="cmc_mail_bounce_class",
+                condition=~models.Q(bounce_class=""),
+            ),
+            models.Index(fields=["server_composition", "created_at", "id"], name="cmc_mail_composition"),
             models.Index(fields=["created_at", "id"], name="cmc_mail_created"),
             models.Index(fields=["first_event_at", "id"], name="cmc_mail_first_event"),
-            models.Index(fields=["api_data"], name="cmc_mail_api_data", condition=~models.Q(api_data="")),
+            models.Index(
+                fields=["api_data", "created_at", "id"],
+                name="cmc_mail_api_data",
+                condition=~models.Q(api_data=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -82,18 +154,19 @@ class Mail(models.Model):
 
     @property
     def state(self) -> State:
-        """The winning events, for `merge`."""
+        """Return the winning events, for `merge`."""
         return State(self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id)
 
     def merge(self, events: Iterable[MailEvent]) -> None:
-        """Let the mail know of events of its own that it did not know, as one change of status at most."""
+        """Merge events of this mail that were not merged before, in one status change at most."""
         self.restate(self.state, events)
 
     def restate(self, known: State, events: Iterable[MailEvent]) -> None:
-        """Give the mail the state that follows from `known` and these events of its own."""
+        """Set the state that follows from `known` and events of this mail, in one status change at most."""
         events = list(events)
         after = reduce(merge, [event.state for event in events], known)
         self.delivery_status, self.delivery_event_id, self.bounce_code, self.bounce_event_id = after
+        self.bounce_class = bounce_class(after.bounce_code) if after.bounce_key else ""
         deciding_key = after.deciding_key
         for event in events:
             if event.id == deciding_key:
@@ -106,14 +179,9 @@ class Mail(models.Model):
 
     @property
     def related_object(self) -> Any:
-        """The project's own object that this mail is about, found by its `api_data`; None if there is none.
+        """Return the project's object that this mail is about, found by `api_data`; None if there is none.
 
-        `CMC_WEBHOOKS_RELATED_OBJECT` names the function that finds it. What that raises is raised here.
+        `CMC_WEBHOOKS_RELATED_OBJECT` names the function that finds it. Its exceptions are not caught here.
         """
         find = app_settings.related_object
         return find(self.api_data) if find and self.api_data else None
-
-    @property
-    def bounce_class(self) -> str:
-        """The class of the winning bounce; "" if there is none."""
-        return bounce_class(self.bounce_code) if self.bounce_event_id else ""

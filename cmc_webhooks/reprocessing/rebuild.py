@@ -1,4 +1,4 @@
-"""Prove that every mail's status is what its events say, or make it so."""
+"""Verification and repair of mails: each mail's status must follow from its events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cmc_webhooks import calls, counts, dispatch, durable, selection, status, store
-from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail, MailEvent
+from cmc_webhooks import dispatch, status
+from cmc_webhooks.db import chunks, transactions
+from cmc_webhooks.dispatch import calls
+from cmc_webhooks.event_types import MAIL_EVENT_MODELS
+from cmc_webhooks.models import Mail, MailEvent
+from cmc_webhooks.statistics import deltas
+from cmc_webhooks.store import counts, orm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +25,7 @@ __all__ = ["Rebuilt", "rebuild"]
 
 
 class Rebuilt(NamedTuple):
-    """How many mails were looked at, and how many differed from what their events say."""
+    """The numbers of mails that were examined, and of mails that differed from what their events say."""
 
     mails: int = 0
     different: int = 0
@@ -33,20 +38,20 @@ def rebuild(
     check: bool = False,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> Rebuilt:
-    """Merge the events of these mails anew and write what differs, as one change of status each.
+    """Merge the events of these mails again and write the mails that differ, as one status change each.
 
-    With `check` nothing is written. The winning event that a mail names counts although its row was pruned.
-    A changed status is told with `status_changed`, by whoever sweeps next. Each chunk is a transaction, so it
-    may be interrupted and run again.
+    With `check`, nothing is written. The winning event that a mail names counts even if its row was pruned.
+    A `status_changed` signal is enqueued for each changed status whose deciding event is stored; the next
+    sweep sends it. Each chunk is a transaction, so an interrupted run can be repeated.
 
     Raises:
-        durable.Unavailable: the database gave way; the chunks before are repaired.
+        transactions.Unavailable: the database is unavailable. The chunks before are repaired.
     """
     seen = different = 0
-    for chunk in selection.in_chunks(chosen):
+    for chunk in chunks.in_chunks(chosen):
         seen += len(chunk)
         work = _count if check else _repair
-        different += durable.run(using, partial(work, using, chunk))
+        different += transactions.run(using, partial(work, using, chunk))
         progress(len(chunk))
     return Rebuilt(seen, different)
 
@@ -57,37 +62,39 @@ def _count(using: str, mails: Iterable[Mail]) -> int:
 
 
 def _repair(using: str, mails: Iterable[Mail]) -> int:
-    with durable.atomic(using):
-        locked = store.lock_mails(using, mails).values()
+    with transactions.atomic(using):
+        locked = orm.lock_mails(using, mails).values()
         events = _events(using, locked)
         changed = []
-        told = []
-        moves = counts.Moves()
+        signals = []
+        moves = deltas.CountDeltas()
         for mail in locked:
-            old, before = mail.status, counts.cell(mail)
+            old, before = mail.status, deltas.cell(mail)
             if _remerge(mail, events[mail.pk]):
                 changed.append(mail)
-                moves.move(before, counts.cell(mail))
+                moves.move(before, deltas.cell(mail))
                 deciding = next((e for e in events[mail.pk] if e.pk == mail.state.deciding_key), None)
                 if mail.status != old and deciding is not None:
-                    told.append(calls.Call("status_changed", deciding, mail, old, mail.status, mail.version))
-        store.update_mails(using, changed)
-        dispatch.owe(using, calls.wanted(told), leased=False)
-        store.count(using, counts.parts(moves, datetime.now(UTC)))
+                    signals.append(
+                        calls.SignalCall("status_changed", deciding, mail, old, mail.status, mail.version)
+                    )
+        orm.update_mails(using, changed)
+        dispatch.enqueue(using, calls.wanted(signals), leased=False)
+        counts.count(using, deltas.to_rows(moves, datetime.now(UTC)))
     return len(changed)
 
 
 def _events(using: str, mails: Iterable[Mail]) -> dict[UUID, list[MailEvent]]:
     keys = [mail.pk for mail in mails]
     of_mail: defaultdict[UUID, list[MailEvent]] = defaultdict(list)
-    for model in (DeliveryEvent, BounceEvent):
+    for model in MAIL_EVENT_MODELS:
         for event in model._default_manager.using(using).filter(mail_id__in=keys):
             of_mail[event.mail_id].append(event)
     return of_mail
 
 
 def _remerge(mail: Mail, events: list[MailEvent]) -> bool:
-    """Give the mail what its events say; whether that was something else than it said."""
+    """Set the mail to what its events say. Return whether it differed."""
     before = _facts(mail)
     known = {event.pk for event in events}
     pruned = status.State(
@@ -99,4 +106,4 @@ def _remerge(mail: Mail, events: list[MailEvent]) -> bool:
 
 
 def _facts(mail: Mail) -> tuple[Any, ...]:
-    return (*mail.state, mail.status, mail.status_at, mail.reason)
+    return (*mail.state, mail.bounce_class, mail.status, mail.status_at, mail.reason)

@@ -1,4 +1,4 @@
-"""What a sender presents: for those who play CMC, the simulator and tests. Never shown, not even by repr."""
+"""Secrets that a sender presents: the simulator, or a test. They are never shown, not even by repr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Credentials"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A secret of each kind, "" for none; `basic` is `user:password`."""
+    """One secret of each kind, "" for none. `basic` is `user:password`."""
 
     api_key: str = field(default="", repr=False)
     basic: str = field(default="", repr=False)
@@ -20,18 +20,18 @@ class Credentials:
 
     @classmethod
     def configured(cls) -> Credentials:
-        """The first secret of each kind that the project's settings have: what its own webhook lets in."""
+        """Return the first secret of each kind in the project's settings, which its own webhook accepts."""
         kinds = app_settings.api_keys, app_settings.basic_auth, app_settings.bearer_tokens
         api_key, basic, bearer = (secrets[0] if secrets else "" for secrets in kinds)
         return cls(api_key=api_key, basic=basic, bearer=bearer)
 
     def authorization(self) -> str:
-        """The Authorization header, its bytes read as Latin-1 (PEP 3333); "" for none.
+        """Return the Authorization header, its bytes decoded as Latin-1 (PEP 3333), or "" for none.
 
-        One header cannot hold both kinds: BASIC goes first.
+        One header cannot hold both kinds. BASIC takes precedence.
 
         Raises:
-            ValueError: the token has characters that no header takes.
+            ValueError: the Bearer token has characters that are not valid in a header.
         """
         if self.basic:
             return f"Basic {base64.b64encode(self.basic.encode()).decode()}"

@@ -1,4 +1,4 @@
-"""Play CMC: invented life stories as the notifications that CMC would make of them."""
+"""Simulated notifications: invented mail stories in the form in which CMC would send them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cmc_webhooks import stories, wire
-from cmc_webhooks.posting import Post
+from cmc_webhooks import wire
+from cmc_webhooks.simulator import scenarios
+from cmc_webhooks.simulator.sender import Post
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from cmc_webhooks.credentials import Credentials
-    from cmc_webhooks.stories import Told
+    from cmc_webhooks.simulator.credentials import Credentials
+    from cmc_webhooks.simulator.scenarios import SimulatedEvent
 
 __all__ = ["Plan", "posts"]
 
@@ -27,10 +28,10 @@ HELD = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is told: `events` different events, `batch` at most in one notification.
+    """A simulation: `events` different events, at most `batch` per notification.
 
-    Of the events the share `duplicates` is told a second time. `start` is CMC's wall clock at the first one.
-    The same plan makes the same bytes; another `start` changes only times.
+    The share `duplicates` of the events is sent a second time. `start` is CMC's wall clock at the first
+    event. The same plan makes the same bytes. Another `start` changes only times.
     """
 
     seed: int
@@ -44,41 +45,41 @@ class Plan:
 
     @property
     def seconds_between(self) -> float:
-        """From message to message by CMC's clock: 20, or less, so that all are sent within 30 days."""
+        """Return the mean seconds between messages by CMC's clock: 20, or less to send all within 30 days."""
         return min(SECONDS_BETWEEN, SPAN_SECONDS * EVENTS_OF_A_MESSAGE / self.events)
 
     @property
     def span(self) -> timedelta:
-        """From the first event to the last, about."""
+        """Return the approximate time from the first event to the last."""
         sending = self.seconds_between * self.events / EVENTS_OF_A_MESSAGE
         return timedelta(days=2, seconds=int(sending))
 
 
 def posts(plan: Plan, credentials: Credentials) -> Iterator[Post]:
-    """The requests of a plan, made one after the other."""
-    for event_type, events in batches(told(plan), plan.batch):
+    """Yield the requests of a plan. Each is made when it is needed."""
+    for event_type, events in batches(in_order(plan), plan.batch):
         body, content_type = wire.encode(
             event_type, events, api_key=credentials.api_key or None, form=plan.form, version=plan.version
         )
         yield Post(body, content_type, len(events))
 
 
-def told(plan: Plan) -> Iterator[Told]:
-    """The events of a plan in the order in which they are told."""
-    dice = random.Random(f"{plan.seed} stories")  # noqa: S311 - a play
-    events = stories.by_time(dice, plan.start, plan.events, plan.seconds_between)
+def in_order(plan: Plan) -> Iterator[SimulatedEvent]:
+    """Return the events of a plan in the order in which they are sent."""
+    dice = random.Random(f"{plan.seed} stories")  # noqa: S311 - simulated
+    events = scenarios.by_time(dice, plan.start, plan.events, plan.seconds_between)
     if plan.duplicates:
-        events = _some_twice(random.Random(f"{plan.seed} twice"), events, plan.duplicates)  # noqa: S311 - a play
+        events = _some_twice(random.Random(f"{plan.seed} twice"), events, plan.duplicates)  # noqa: S311 - simulated
     if plan.reorder:
-        events = _shuffled(random.Random(f"{plan.seed} order"), events)  # noqa: S311 - a play
+        events = _shuffled(random.Random(f"{plan.seed} order"), events)  # noqa: S311 - simulated
     return events
 
 
-def batches(events: Iterable[Told], size: int) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Events as notifications: each type apart, all that waits as soon as `size` of a type do.
+def batches(events: Iterable[SimulatedEvent], size: int) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield events as notifications of one event type each.
 
-    CMC posts all that waits after a second, or when it has 100 of a type:
-    https://smtps.jp/docs-en/apiv2/webhook/event.
+    All waiting events are yielded as soon as `size` of one type are waiting. CMC posts all waiting events
+    after a second, or when it has 100 of one type: https://smtps.jp/docs-en/apiv2/webhook/event.
     """
     waiting: dict[str, list[dict[str, str]]] = {}
     for event_type, values in events:
@@ -90,9 +91,11 @@ def batches(events: Iterable[Told], size: int) -> Iterator[tuple[str, list[dict[
     yield from waiting.items()
 
 
-def _some_twice(dice: random.Random, events: Iterable[Told], share: float) -> Iterator[Told]:
-    """All events, a share of them a second time: soon, or up to a thousand such later."""
-    held: list[Told] = []
+def _some_twice(
+    dice: random.Random, events: Iterable[SimulatedEvent], share: float
+) -> Iterator[SimulatedEvent]:
+    """Yield all events, and a share of them a second time. At most 1,000 of these wait, for a random time."""
+    held: list[SimulatedEvent] = []
     for event in events:
         yield event
         if dice.random() < share:
@@ -102,9 +105,9 @@ def _some_twice(dice: random.Random, events: Iterable[Told], share: float) -> It
     yield from held
 
 
-def _shuffled(dice: random.Random, events: Iterable[Told]) -> Iterator[Told]:
-    """All events, each of them late by as many others as chance will have it: a thousand on average."""
-    held: list[Told] = []
+def _shuffled(dice: random.Random, events: Iterable[SimulatedEvent]) -> Iterator[SimulatedEvent]:
+    """Yield all events, each delayed by a random number of others: 1,000 on average."""
+    held: list[SimulatedEvent] = []
     for event in events:
         held.append(event)
         if len(held) > HELD:

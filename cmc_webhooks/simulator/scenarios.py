@@ -1,7 +1,7 @@
-"""Life stories of mails, and the events that CMC would tell of them, in the order of time; pure.
+"""Mail stories, and the events that CMC would send about them, in chronological order. Without I/O.
 
-A story is what happens to one message on its way to one recipient: a few steps. Events are written with CMC's
-names of version 2, for those who play CMC: the simulator, and tests. The same dice make the same events.
+A scenario is the few steps of one message to one recipient. Events have CMC's field names of version
+2. The simulator and tests send them in place of CMC. Deterministic for a given `random.Random`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REASONS",
-    "Letter",
-    "Step",
-    "Story",
-    "Told",
+    "Message",
+    "Scenario",
+    "ScenarioStep",
+    "SimulatedEvent",
     "bounced_later",
     "by_time",
     "deferred",
@@ -49,12 +49,12 @@ REASONS: Mapping[str, str] = {
     "11": "Recipient address <{to}> is unsubscribed. (in reply to RCPT TO)",
     "99": "550 5.0.0 Requested action not taken",
 }
-"""What a server, or CMC itself, says for each of CMC's codes; `{to}` is the recipient."""
+"""A reply of a server, or of CMC itself, for each of CMC's codes. `{to}` is the recipient."""
 _DEFERRAL = "451 4.7.1 Greylisted, please try again later (in reply to RCPT TO)"
 
 
-class Step(NamedTuple):
-    """One event of a story: seconds after the first, its type, its status or code, and the reason."""
+class ScenarioStep(NamedTuple):
+    """One event of a scenario: seconds after the first event, type, status or bounce code, and reason."""
 
     seconds: float
     event_type: str
@@ -62,43 +62,49 @@ class Step(NamedTuple):
     reason: str = ""
 
 
-Story = tuple[Step, ...]
-QUEUED = Step(0, "deliveries", "queued")
+Scenario = tuple[ScenarioStep, ...]
+QUEUED = ScenarioStep(0, "deliveries", "queued")
 
 
-def delivered(seconds: float = 3) -> Story:
-    """Taken, and handed over that much later."""
-    return QUEUED, Step(seconds, "deliveries", "succeeded")
+def delivered(seconds: float = 3) -> Scenario:
+    """Return the scenario of a mail that CMC accepts and hands over `seconds` later."""
+    return QUEUED, ScenarioStep(seconds, "deliveries", "succeeded")
 
 
-def deferred(pauses: Sequence[float] = (1, 5 * _MINUTE), seconds: float = 15 * _MINUTE) -> Story:
-    """Put back at each of `pauses`, at last handed over."""
-    return QUEUED, *_deferrals(pauses), Step(seconds, "deliveries", "succeeded")
+def deferred(pauses: Sequence[float] = (1, 5 * _MINUTE), seconds: float = 15 * _MINUTE) -> Scenario:
+    """Return the scenario of a mail that is deferred, then handed over after `seconds`.
+
+    `pauses` are the seconds from the first event to each deferral.
+    """
+    return QUEUED, *_deferrals(pauses), ScenarioStep(seconds, "deliveries", "succeeded")
 
 
-def given_up(pauses: Sequence[float] = (1, _HOUR), seconds: float = 2 * _DAY) -> Story:
-    """Put back until the resend period was over: CMC's code 3."""
+def given_up(pauses: Sequence[float] = (1, _HOUR), seconds: float = 2 * _DAY) -> Scenario:
+    """Return the scenario of a mail that is deferred until the resend period ends: CMC's code 3."""
     return QUEUED, *_deferrals(pauses), *_failure(seconds, "3", 1)
 
 
-def refused(code: str = "2", seconds: float = 1) -> Story:
-    """Refused by the destination: told as a delivery and, a second later, as a bounce."""
+def refused(code: str = "2", seconds: float = 1) -> Scenario:
+    """Return the scenario of a mail that the destination refuses.
+
+    CMC reports it as a delivery and, a second later, as a bounce.
+    """
     return QUEUED, *_failure(seconds, code, 1)
 
 
-def suppressed(code: str = "10") -> Story:
-    """Not sent, since CMC's own list forbids it: all of it within one second."""
+def suppressed(code: str = "10") -> Scenario:
+    """Return the scenario of a mail that CMC's own list blocks. All its events are in one second."""
     return QUEUED, *_failure(0, code, 0)
 
 
-def bounced_later(code: str = "2", seconds: float = _DAY) -> Story:
-    """Handed over, and returned that much later."""
-    return *delivered(), Step(seconds, "bounces", code, REASONS[code])
+def bounced_later(code: str = "2", seconds: float = _DAY) -> Scenario:
+    """Return the scenario of a mail that is handed over, but returned `seconds` after its first event."""
+    return *delivered(), ScenarioStep(seconds, "bounces", code, REASONS[code])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """What all events of one story share."""
+class Message:
+    """The values that all events of one scenario share."""
 
     message_id: str = "<mail@example.com>"
     recipient: str = "user@example.jp"
@@ -108,52 +114,54 @@ class Letter:
     api_data: str = ""
 
 
-class Told(NamedTuple):
-    """An event as CMC tells it: its type, and its values."""
+class SimulatedEvent(NamedTuple):
+    """An event as CMC sends it: its type and its values."""
 
     event_type: str
     values: dict[str, str]
 
 
-def event(letter: Letter, step: Step, at: datetime) -> Told:
-    """The event that a step makes at `at`, CMC's wall clock."""
+def event(message: Message, step: ScenarioStep, at: datetime) -> SimulatedEvent:
+    """Return the event of a step at `at`, by CMC's wall clock."""
     values = {
-        "reason": step.reason.replace("{to}", letter.recipient),
-        "returnPath": letter.return_path,
+        "reason": step.reason.replace("{to}", message.recipient),
+        "returnPath": message.return_path,
         "created": at.isoformat(" ", "seconds"),
-        "subject": letter.subject,
-        "apiData": letter.api_data,
-        "messageId": letter.message_id,
-        "from": letter.header_from,
-        "to": letter.recipient,
+        "subject": message.subject,
+        "apiData": message.api_data,
+        "messageId": message.message_id,
+        "from": message.header_from,
+        "to": message.recipient,
         "status": step.status,
     }
     if step.event_type == "deliveries":
         values["sourceIp"] = "192.0.2.10" if step.status == "queued" else ""
         nobody_asked = step.status == "queued" or step.reason in (REASONS["10"], REASONS["11"])
         values["senderIp"] = "" if nobody_asked else "198.51.100.7"
-    return Told(step.event_type, values)
+    return SimulatedEvent(step.event_type, values)
 
 
-def by_time(dice: random.Random, start: datetime, events: int, seconds_between: float = 20) -> Iterator[Told]:
-    """That many events of as many mails as they need, by CMC's clock; `start` is its wall clock then.
+def by_time(
+    dice: random.Random, start: datetime, events: int, seconds_between: float = 20
+) -> Iterator[SimulatedEvent]:
+    """Yield `events` events, of as many mails as needed, in the order of CMC's clock.
 
-    A message is sent every `seconds_between` on average. The last story may be cut short. No more than 20,000
-    events wait for their time: beyond that the next one comes early.
+    `start` is CMC's wall clock at the first event. A message is sent every `seconds_between` on average. The
+    last scenario may be cut short. At most 20,000 events wait for their time. Beyond that, the next is early.
     """
     start = start.replace(microsecond=0)
-    waiting: list[tuple[float, int, Letter, Step]] = []
+    waiting: list[tuple[float, int, Message, ScenarioStep]] = []
     order = count()
     left, now = events, 0.0
     while left > 0:
-        for letter, story in _message(dice):
-            for step in story[:left]:
-                heapq.heappush(waiting, (now + step.seconds, next(order), letter, step))
-            left -= len(story[:left])
+        for message, scenario in _message(dice):
+            for step in scenario[:left]:
+                heapq.heappush(waiting, (now + step.seconds, next(order), message, step))
+            left -= len(scenario[:left])
         now += dice.expovariate(1 / seconds_between)
         while waiting and (waiting[0][0] <= now or len(waiting) > MAX_WAITING or left <= 0):
-            seconds, _, letter, step = heapq.heappop(waiting)
-            yield event(letter, step, start + timedelta(seconds=int(seconds)))
+            seconds, _, message, step = heapq.heappop(waiting)
+            yield event(message, step, start + timedelta(seconds=int(seconds)))
 
 
 _SUBJECTS = (
@@ -172,24 +180,24 @@ _RECIPIENTS = (1, 2, 3, 5)
 _RECIPIENT_WEIGHTS = (88, 8, 3, 1)
 
 
-def _message(dice: random.Random) -> Iterator[tuple[Letter, Story]]:
-    """One message, and its story for each of its recipients."""
+def _message(dice: random.Random) -> Iterator[tuple[Message, Scenario]]:
+    """Yield the message and the scenario of one message for each of its recipients."""
     number = dice.getrandbits(64)
     (many,) = dice.choices(_RECIPIENTS, _RECIPIENT_WEIGHTS)
     subject = dice.choice(_SUBJECTS)
     api_data = f"CMC{number % 100_000:05}" if dice.random() < 1 / 3 else ""
     for user in dice.sample(range(100_000), many):
         (domain,) = dice.choices(_DOMAINS, _DOMAIN_WEIGHTS)
-        letter = Letter(
+        message = Message(
             message_id=f"<{number:016x}@example.com>",
             recipient=f"user{user:05}@{domain}",
             subject=subject,
             api_data=api_data,
         )
-        yield letter, _story(dice)
+        yield message, _scenario(dice)
 
 
-def _story(dice: random.Random) -> Story:
+def _scenario(dice: random.Random) -> Scenario:
     fate = dice.random()
     if fate < 0.86:
         return delivered(dice.lognormvariate(1.2, 1))
@@ -204,13 +212,13 @@ def _story(dice: random.Random) -> Story:
     return suppressed() if fate < 0.995 else given_up()
 
 
-def _deferrals(pauses: Sequence[float]) -> Story:
-    return tuple(Step(seconds, "deliveries", "deferred", _DEFERRAL) for seconds in pauses)
+def _deferrals(pauses: Sequence[float]) -> Scenario:
+    return tuple(ScenarioStep(seconds, "deliveries", "deferred", _DEFERRAL) for seconds in pauses)
 
 
-def _failure(seconds: float, code: str, bounced_after: float) -> Story:
+def _failure(seconds: float, code: str, bounced_after: float) -> Scenario:
     reason = REASONS[code]
     return (
-        Step(seconds, "deliveries", "failed", reason),
-        Step(seconds + bounced_after, "bounces", code, reason),
+        ScenarioStep(seconds, "deliveries", "failed", reason),
+        ScenarioStep(seconds + bounced_after, "bounces", code, reason),
     )

@@ -1,4 +1,4 @@
-"""Requests from several senders, each on a connection that is kept, at a rate; and how they were answered."""
+"""A sender of requests over several kept-alive connections, at a given rate, and a tally of the answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_ANSWER = "no answer"
 
 
 class Post(NamedTuple):
-    """The body of one request, its Content-Type, and how many events are in it."""
+    """The body of one request, its Content-Type, and the number of events in it."""
 
     body: bytes
     content_type: str
@@ -34,7 +34,7 @@ class Post(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to post to, and the Authorization header of each request, if any."""
+    """The parts of the URL to post to, and the Authorization header of each request, if any."""
 
     tls: bool
     host: str
@@ -44,10 +44,10 @@ class Target:
 
     @classmethod
     def of(cls, url: str, authorization: str = "") -> Self:
-        """The target that an address means.
+        """Return the target that a URL names.
 
         Raises:
-            ValueError: it is no address of http or https, or has credentials in it.
+            ValueError: the text is not a valid http or https URL, or contains credentials.
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -62,18 +62,18 @@ class Target:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine for sure: by number, or by the name that RFC 6761 reserves."""
+        """Return whether the host is surely this machine: by number, or by the name RFC 6761 reserves."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost" or self.host.endswith(".localhost")
 
     def connection(self) -> http.client.HTTPConnection:
-        """A new connection, opened by its first request."""
+        """Return a new connection. Its first request opens it."""
         kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
         return kind(self.host, self.port, timeout=TIMEOUT_SECONDS)
 
     def exchange(self, connection: http.client.HTTPConnection, sent: Post) -> tuple[int, bytes]:
-        """Post, and read the answer: its status and its first 64 kB. Redirects are not followed."""
+        """Post one request. Return the answer's status and first 64 kB. Redirects are not followed."""
         headers = {"Content-Type": sent.content_type}
         if self.authorization:
             headers["Authorization"] = self.authorization
@@ -87,35 +87,35 @@ class Target:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests so far; of constant size, safe to note in from several threads."""
+    """Counts of the requests so far and their answers, in constant memory. `note` is thread-safe."""
 
     requests: int = 0
     events: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    """Requests by status, or `NO_ANSWER`."""
+    """Number of requests by status or `NO_ANSWER`."""
     stored: Counter[str] = field(default_factory=Counter)
-    """Events by what the answers say of them: new, repeated, rejected."""
+    """Number of events by the result in the answers: new, repeated, rejected."""
     seconds: float = 0.0
     _latencies: Counter[float] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def failed(self) -> int:
-        """Requests that were not answered with 2xx."""
+        """Return the number of requests that were not answered with 2xx."""
         return sum(number for answer, number in self.answers.items() if not answer.startswith("2"))
 
     def note(self, events: int, answer: str, text: bytes, seconds: float) -> None:
-        """Note one request."""
+        """Count one request and its answer."""
         with self._lock:
             self.requests += 1
             self.events += events
             self.answers[answer] += 1
-            self._latencies[float(f"{seconds:.3g}")] += 1  # three digits: few different ones
+            self._latencies[float(f"{seconds:.3g}")] += 1  # three significant digits, so the keys are few
             with suppress(ValueError, TypeError, AttributeError):
                 self.stored.update({name: int(number) for name, number in json.loads(text).items()})
 
     def latency(self, share: float) -> float:
-        """Seconds within which that share of the requests was answered; 0 where there were none."""
+        """Return the seconds within which this share of the requests was completed, or 0 without requests."""
         seen = 0
         for seconds, number in sorted(self._latencies.items()):
             seen += number
@@ -134,13 +134,13 @@ def post_all(
     progress: Callable[[int], Any] = lambda done: None,
     sleep: Callable[[float], Any] = time.sleep,
 ) -> None:
-    """Post all, at most `rate` events a second (0: as fast as it goes), and note each answer in `tally`.
+    """Post all requests at up to `rate` events per second (0: no limit). Count each answer in `tally`.
 
-    `progress` is told of posted events. An interrupt ends it after the requests at hand, which take 30
-    seconds at most.
+    `progress` is called with the number of newly posted events. An interrupt ends the posting after the
+    requests in progress, which time out after 30 seconds.
 
     Raises:
-        OSError: nothing takes connections there.
+        OSError: the target does not accept connections.
     """
     first = target.connection()
     first.connect()
@@ -170,7 +170,7 @@ def post_all(
 
 
 def _is_host(name: str) -> bool:
-    """Whether one can look for a host of this name: none of its labels is empty or long."""
+    """Return whether a host of this name can be looked up: none of its labels is empty or too long."""
     try:
         return bool(name.encode("idna"))
     except UnicodeError:
@@ -178,7 +178,7 @@ def _is_host(name: str) -> bool:
 
 
 class _Team:
-    """Threads that post what is put into `jobs`."""
+    """Threads that post the requests put into `jobs`."""
 
     def __init__(self, target: Target, tally: Tally, senders: int) -> None:
         self.target, self.tally = target, tally
@@ -199,10 +199,10 @@ class _Team:
         connection = self.target.connection()
         for job in iter(self.jobs.get, None):
             if self.stop.is_set():
-                continue  # empties the queue, so that nobody waits for room in it
+                continue  # drains the queue, so that `put` does not block
             try:
                 self._post(connection, job)
-            except Exception as error:  # noqa: BLE001 - raised by `post_all`: alone it would die unheard
+            except Exception as error:  # noqa: BLE001 - `post_all` raises it: in this thread it would be lost
                 self.errors.append(error)
                 self.stop.set()
         connection.close()
@@ -212,7 +212,7 @@ class _Team:
         try:
             try:
                 status, text = self.target.exchange(connection, job)
-            except ConnectionError:  # a server may close what was kept, as soon as it likes
+            except ConnectionError:  # a server may close a kept-alive connection at any time
                 connection.close()
                 if not was_kept:
                     raise

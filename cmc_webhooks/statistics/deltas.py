@@ -1,4 +1,4 @@
-"""How many mails stand where, day by day: what a change of mails moves in the counts."""
+"""In-memory deltas for the daily mail counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils import timezone
 
-from cmc_webhooks import rows, wire
+from cmc_webhooks import timezones, wire
 from cmc_webhooks.models import MailCount
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from cmc_webhooks.models import Mail
 
-__all__ = ["SHARDS", "Cell", "Moves", "cell", "parts"]
+__all__ = ["SHARDS", "CountDeltas", "CountKey", "cell", "to_rows"]
 
 SHARDS = 8
 
 
-class Cell(NamedTuple):
-    """What is counted together: mails of one day and composition that stand at one status."""
+class CountKey(NamedTuple):
+    """The key of a counter: mails of one day and composition with the same status and bounce class."""
 
     day: date
     server_composition: str
@@ -32,11 +32,11 @@ class Cell(NamedTuple):
     bounce_class: str
 
 
-class Moves(Counter[Cell]):
-    """By how much each count changes."""
+class CountDeltas(Counter[CountKey]):
+    """The change of each counter."""
 
-    def move(self, before: Cell | None, after: Cell | None) -> None:
-        """Take a mail from one count to another; None: it was not counted, or is no longer."""
+    def move(self, before: CountKey | None, after: CountKey | None) -> None:
+        """Move a mail from one counter to another; None means not counted before, or not counted any more."""
         if before != after:
             if after is not None:
                 self[after] += 1
@@ -44,21 +44,24 @@ class Moves(Counter[Cell]):
                 self[before] -= 1
 
 
-def cell(mail: Mail) -> Cell | None:
-    """Where a mail counts; None before its first event is merged."""
+def cell(mail: Mail) -> CountKey | None:
+    """Return the key of the counter that a mail belongs to; None before its first event is merged."""
     if mail.delivery_event_id is None and mail.bounce_event_id is None:
         return None
     day = _day(mail.created_at, timezone.get_default_timezone())
-    return Cell(day, mail.server_composition, mail.status, mail.bounce_class)
+    return CountKey(day, mail.server_composition, mail.status, mail.bounce_class)
 
 
 @lru_cache(maxsize=256)
 def _day(moment: datetime, zone: tzinfo) -> date:
-    return rows.aware(moment).astimezone(zone).date()
+    return timezones.to_aware(moment).astimezone(zone).date()
 
 
-def parts(moves: Mapping[Cell, int], moment: datetime, shard: int | None = None) -> list[MailCount]:
-    """The rows to add to the stored ones, all of one shard; `moment` is aware."""
+def to_rows(moves: Mapping[CountKey, int], moment: datetime, shard: int | None = None) -> list[MailCount]:
+    """Return the rows to add to the stored counters, all of one shard, by default a random one.
+
+    `moment` is aware.
+    """
     shard = secrets.randbelow(SHARDS) if shard is None else shard
     return [
         MailCount(
@@ -66,7 +69,7 @@ def parts(moves: Mapping[Cell, int], moment: datetime, shard: int | None = None)
             **cell._asdict(),
             shard=shard,
             number=number,
-            changed_at=rows.stored(moment),
+            changed_at=timezones.to_stored(moment),
         )
         for cell, number in moves.items()
         if number

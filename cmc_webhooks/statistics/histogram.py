@@ -1,6 +1,6 @@
-"""How long deliveries take, as numbers of mails by time; pure.
+"""Histogram of delivery times: numbers of mails by time. Pure.
 
-Twenty classes are enough to tell a median and a 95th percentile, and can be added up over days.
+Twenty classes are enough to estimate a median and a 95th percentile. They can be added up over days.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ EDGES = (
     *(_HOUR, 2 * _HOUR, 6 * _HOUR, 12 * _HOUR),
     *(_DAY, 2 * _DAY, 5 * _DAY),
 )
-"""Seconds at which the next class begins; the first begins at 0, the last has no end."""
+"""Seconds at which the next class begins. The first class begins at 0, the last has no end."""
 
 
 def place(seconds: float) -> int:
-    """The class that so many seconds belong to."""
+    """Return the index of the class for a delivery time in seconds."""
     return bisect_right(EDGES, seconds)
 
 
 def add(one: Sequence[int], other: Sequence[int]) -> list[int]:
-    """The classes of both; an empty sequence has no mails."""
+    """Return the sums of both, class by class. An empty sequence stands for no mails."""
     if not one or not other:
         return list(one or other)
     return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def quantile(classes: Sequence[int], share: float) -> float | None:
-    """Seconds within which that share (0 to 1) of the mails were delivered; None without mails.
+    """Return the seconds within which this share (0 to 1) of the mails were delivered; None without mails.
 
-    Inside a class mails are taken as spread evenly; beyond the last edge its edge is told.
+    Mails are assumed to be spread evenly inside a class. Beyond the last edge, that edge is returned.
     """
     total = sum(classes)
     if not total:

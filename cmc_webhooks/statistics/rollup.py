@@ -1,4 +1,4 @@
-"""Counts that are not kept with each ingest: domains and latencies, rolled up; and proving all of them."""
+"""Roll up the figures that are not counted at ingest: those by domain, and times to success."""
 
 from __future__ import annotations
 
@@ -6,152 +6,91 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from datetime import time as clock_time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, Sum, Value, When
-from django.utils import timezone
+from django.db.models import Case, Count, F, IntegerField, Max, Q, When
 
-from cmc_webhooks import counts, durable, latency, rows, store, wire
+from cmc_webhooks import timezones, wire
+from cmc_webhooks.db import transactions
+from cmc_webhooks.db.text import exactly, grouped
 from cmc_webhooks.models import DomainCount, Mail, MailCount
-from cmc_webhooks.querysets import exactly, grouped
-from cmc_webhooks.status import BOUNCED, DeliveryStatus, bounce_class
+from cmc_webhooks.statistics import deltas, histogram
+from cmc_webhooks.status import BOUNCED, DeliveryStatus
+from cmc_webhooks.store import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import date
 
 
-__all__ = ["Recounted", "day_range", "days", "recount", "roll_up"]
+__all__ = ["roll_up"]
 
 DOMAINS_A_DAY = 200
-"""Domains of one day and composition that have a row of their own."""
+"""Number of domains with a separate row, for each day and composition."""
 FRESH = timedelta(minutes=3)
-"""What was rolled up so recently is left alone: with a sweep each minute, five minutes is the oldest."""
+"""Younger roll-ups are not repeated. With a sweep each minute, figures are at most five minutes old."""
 OLD = timedelta(days=2)
-"""Since its end; then a day's counts are joined."""
+"""Time from the end of a day until the shards of its counters are joined."""
 _LONGEST_TRANSACTION = timedelta(minutes=1)
-
-
-class Recounted(NamedTuple):
-    """How many days were looked at, and by how many mails their counts were wrong in all."""
-
-    days: int = 0
-    wrong: int = 0
-
-
-def day_range(day: date) -> tuple[datetime, datetime]:
-    """When a day of the project's TIME_ZONE begins and ends, as the project stores times."""
-    zone = timezone.get_default_timezone()
-    begin, end = (datetime.combine(each, clock_time.min, zone) for each in (day, day + timedelta(days=1)))
-    return rows.stored(begin), rows.stored(end)
-
-
-def days(using: str) -> list[date]:
-    """All days that have mails or counts, oldest first."""
-    edges = Mail.objects.using(using).aggregate(first=Min("created_at"), last=Max("created_at"))
-    found = set(MailCount._default_manager.using(using).values_list("day", flat=True).distinct())
-    if edges["first"] is not None:
-        zone = timezone.get_default_timezone()
-        first, last = (rows.aware(edges[name]).astimezone(zone).date() for name in ("first", "last"))
-        found |= {first + timedelta(days=number) for number in range((last - first).days + 1)}
-    return sorted(found)
-
-
-def recount(
-    using: str,
-    chosen: list[date],
-    *,
-    check: bool = False,
-    progress: Callable[[int], Any] = lambda done: None,
-) -> Recounted:
-    """Count the mails of these days anew and put the counts right; with `check` nothing is written.
-
-    A day is one statement that sees mails and counts at the same instant, and what is wrong is added: writers
-    need not stop.
-    """
-    wrong = 0
-    for day in chosen:
-        moves = _wrong_by(using, day)
-        wrong += sum(map(abs, moves.values()))
-        if moves and not check:
-            durable.run(using, partial(_correct, using, moves))
-        progress(1)
-    return Recounted(len(chosen), wrong)
-
-
-def _correct(using: str, moves: counts.Moves) -> None:
-    with durable.atomic(using):
-        store.count(using, counts.parts(moves, datetime.now(UTC), shard=0))
-
-
-def _wrong_by(using: str, day: date) -> counts.Moves:
-    """What must be added to a day's counts."""
-    begin, end = day_range(day)
-    mails = Mail.objects.using(using).filter(created_at__gte=begin, created_at__lt=end)
-    mails = mails.exclude(delivery_event_id=None, bounce_event_id=None)
-    bounced = Case(When(bounce_event_id=None, then=0), default=1, output_field=IntegerField())
-    there = grouped(mails, "server_composition", "status", "bounce_code", bounced=bounced)
-    counted = MailCount._default_manager.using(using).filter(day=day)
-    told = grouped(counted, "server_composition", "status", "bounce_class", bounced=Value(2))
-    names = ("server_composition", "status")
-    both = (
-        there.annotate(all=Count("pk"))
-        .values_list(*names, "bounce_code", "bounced", "all")
-        .union(
-            told.annotate(all=Sum("number")).values_list(*names, "bounce_class", "bounced", "all"), all=True
-        )
-    )
-    moves = counts.Moves()
-    for composition, status, word, kind, number in both:
-        if kind == 2:
-            moves[counts.Cell(day, composition, status, word)] -= number
-        else:
-            moves[counts.Cell(day, composition, status, bounce_class(word) if kind else "")] += number
-    return counts.Moves({cell: number for cell, number in moves.items() if number})
+_HOUR, _AHEAD = timedelta(hours=1), timedelta(minutes=1)
 
 
 def roll_up(using: str, *, seconds: float = float("inf"), fresh: timedelta = FRESH) -> int:
-    """Roll up the domains and latencies of each day and composition that changed since; how many.
+    """Roll up domains and latencies of each day and composition that changed since; return their number.
 
-    Any number of processes may do so: each takes what no other has taken.
+    Any number of processes may do so at once: each claims what no other has claimed. No further one is begun
+    after `seconds`.
     """
     deadline = time.monotonic() + seconds
     done = 0
     for day, composition, rolled_up_at in _stale(using, fresh):
         if time.monotonic() >= deadline:
             break
-        done += durable.run(using, partial(_roll_up_day, using, day, composition, rolled_up_at))
+        done += transactions.run(using, partial(_roll_up_day, using, day, composition, rolled_up_at))
     return done
 
 
 def _stale(using: str, fresh: timedelta) -> Iterator[tuple[date, str, datetime | None]]:
-    """The days and compositions that changed since they were rolled up, the newest first."""
+    """Yield each day and composition that changed since its roll-up, newest first, with the roll-up's time.
+
+    Roll-ups younger than `fresh` are skipped. After the clock of a server was wrong, a time may lie in the
+    future: such a roll-up is repeated, and days with such a change are rolled up every hour.
+    """
     marks = DomainCount._default_manager.using(using).filter(domain="")
     rolled = {(mark.day, mark.server_composition): mark.rolled_up_at for mark in marks}
     units = grouped(MailCount._default_manager.using(using), "day", "server_composition")
-    changed = units.annotate(last=Max("changed_at")).values_list("day", "server_composition", "last")
-    oldest = rows.stored(datetime.now(UTC) - fresh)
-    for day, composition, changed_at in changed.order_by("-day"):
+    now = datetime.now(UTC)
+    oldest, hour_ago, future = map(timezones.to_stored, (now - fresh, now - _HOUR, now + _AHEAD))
+    changed = units.annotate(
+        last=Max("changed_at", filter=Q(changed_at__lte=future)),
+        ahead=Max("changed_at", filter=Q(changed_at__gt=future)),
+    ).values_list("day", "server_composition", "last", "ahead")
+    for day, composition, last, ahead in changed.order_by("-day"):
         mark = rolled.get((day, composition))
-        if mark is None or (mark <= oldest and changed_at >= mark - _LONGEST_TRANSACTION):
+        has_changed = mark is not None and last is not None and last >= mark - _LONGEST_TRANSACTION
+        if (
+            mark is None
+            or mark > future
+            or (mark <= oldest and has_changed)
+            or (mark <= hour_ago and ahead is not None)
+        ):
             yield day, composition, mark
 
 
 def _roll_up_day(using: str, day: date, composition: str, rolled_up_at: datetime | None) -> bool:
-    """Replace a day's rows; False if another process did."""
-    now = rows.stored(datetime.now(UTC))
-    with durable.atomic(using):
-        if not store.take_domain_counts(using, _mark(day, composition, now), rolled_up_at):
+    """Replace the rows of a day and composition; return False if another process did."""
+    now = timezones.to_stored(datetime.now(UTC))
+    with transactions.atomic(using):
+        if not counts.take_domain_counts(using, _mark(day, composition, now), rolled_up_at):
             return False
-        if now - day_range(day)[1] > OLD:
+        if now - timezones.day_range(day)[1] > OLD:
             _join_shards(using, day, composition)
         by_domain = _domains(using, day, composition)
         largest = sorted(by_domain, key=lambda domain: (-by_domain[domain].mails, domain))[:DOMAINS_A_DAY]
         named = {domain: by_domain[domain] for domain in largest if domain}
         others = sum((sums for domain, sums in by_domain.items() if domain not in named), _Sums())
-        store.replace_domain_counts(
+        counts.replace_domain_counts(
             using,
             [_row(day, composition, domain, sums, now) for domain, sums in (named | {"": others}).items()],
         )
@@ -159,20 +98,22 @@ def _roll_up_day(using: str, day: date, composition: str, rolled_up_at: datetime
 
 
 def _join_shards(using: str, day: date, composition: str) -> None:
-    """A day that has few writers left needs no shards: its counts become a row each."""
-    parts = store.take_counts(using, day, composition)
-    moves = counts.Moves()
+    """Join the shards of each counter into one row: a day with few writers left needs no shards."""
+    parts = counts.take_counts(using, day, composition)
+    moves = deltas.CountDeltas()
     for part in parts:
         if part.shard:
-            moves[counts.Cell(day, part.server_composition, part.status, part.bounce_class)] += part.number
+            moves[deltas.CountKey(day, part.server_composition, part.status, part.bounce_class)] += (
+                part.number
+            )
     if moves:
-        latest = rows.aware(max(part.changed_at for part in parts))
-        store.count(using, counts.parts(moves, latest, shard=0))
+        latest = timezones.to_aware(max(part.changed_at for part in parts))
+        counts.count(using, deltas.to_rows(moves, latest, shard=0))
 
 
 @dataclass(slots=True)
 class _Sums:
-    """The mails to one domain."""
+    """Counters and latencies of the mails to one domain."""
 
     mails: int = 0
     succeeded: int = 0
@@ -186,24 +127,27 @@ class _Sums:
             self.succeeded + other.succeeded,
             self.failed + other.failed,
             self.bounced + other.bounced,
-            latency.add(self.latencies, other.latencies),
+            histogram.add(self.latencies, other.latencies),
         )
 
 
 def _domains(using: str, day: date, composition: str) -> dict[str, _Sums]:
-    """One statement over the day's mails, grouped by domain, status and time to success."""
-    begin, end = day_range(day)
+    """Return the sums of each domain.
+
+    One query over the day's mails, grouped by domain, status and time to success.
+    """
+    begin, end = timezones.day_range(day)
     mails = Mail.objects.using(using).filter(created_at__gte=begin, created_at__lt=end)
     took = F("status_at") - F("first_event_at")
-    # A mail whose first event is its success does not tell how long it took.
+    # If the first event of a mail is its success, the delivery time is unknown.
     known = Q(status=DeliveryStatus.SUCCEEDED) & (
         ~Q(previous_status="") | Q(status_at__gt=F("first_event_at"))
     )
     places = [
-        When(took__lt=timedelta(seconds=edge), then=number) for number, edge in enumerate(latency.EDGES)
+        When(took__lt=timedelta(seconds=edge), then=number) for number, edge in enumerate(histogram.EDGES)
     ]
     timed = exactly(mails, "server_composition", composition).annotate(took=took)
-    place = Case(When(~known, then=-1), *places, default=len(latency.EDGES), output_field=IntegerField())
+    place = Case(When(~known, then=-1), *places, default=len(histogram.EDGES), output_field=IntegerField())
     groups = grouped(timed, "domain", "status", place=place).annotate(all=Count("pk"))
     by_domain: defaultdict[str, _Sums] = defaultdict(_Sums)
     for group in groups:
@@ -215,8 +159,8 @@ def _domains(using: str, day: date, composition: str) -> dict[str, _Sums]:
         sums.bounced += number * (status == BOUNCED)
         if group["place"] >= 0:
             classes = Counter({group["place"]: number})
-            sums.latencies = latency.add(
-                sums.latencies, [classes[place] for place in range(len(latency.EDGES) + 1)]
+            sums.latencies = histogram.add(
+                sums.latencies, [classes[place] for place in range(len(histogram.EDGES) + 1)]
             )
     return dict(by_domain)
 

@@ -1,13 +1,11 @@
-"""Sets of rows, each written by one statement and in key order."""
+"""Bulk inserts and upserts: each set of rows in key order, in as few statements as the database allows."""
 
 from __future__ import annotations
 
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, router
-
-from cmc_webhooks.models import Mail
+from django.db import connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,33 +14,9 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
 
-MERGED = (
-    "header_from",
-    "return_path",
-    "subject",
-    "api_data",
-    "status",
-    "previous_status",
-    "delivery_status",
-    "delivery_event_id",
-    "bounce_code",
-    "bounce_event_id",
-    "status_at",
-    "reason",
-    "version",
-    "first_event_at",
-    "last_event_at",
-)
-"""The columns of a mail that merging can change."""
-
-
-def alias() -> str:
-    """The database that everything of this app is written to, and read from where it must be exact."""
-    return router.db_for_write(Mail)
-
 
 def known_keys(using: str, model: type[Model] | None, keys: Collection[UUID]) -> set[UUID]:
-    """Those of `keys` that `model` has rows for."""
+    """Return those of `keys` that `model` has rows for."""
     if model is None or not keys:
         return set()
     return set(model._default_manager.using(using).filter(pk__in=keys).values_list("pk", flat=True))
@@ -56,7 +30,7 @@ def insert(using: str, rows: Iterable[Model]) -> None:
 
 
 def insert_plainly(using: str, rows: Sequence[Model], then: str = "") -> None:
-    """One INSERT of these rows of one model as they are; `then` is what follows its values."""
+    """Insert these rows of one model as they are, by one INSERT. `then` is the SQL after its values."""
     if not rows:
         return
     connection = connections[using]
@@ -74,12 +48,12 @@ def insert_plainly(using: str, rows: Sequence[Model], then: str = "") -> None:
 
 
 def by_key(rows: Iterable[Any]) -> list[Any]:
-    """In the order of the primary key."""
+    """Return the rows in the order of their primary key."""
     return sorted(rows, key=attrgetter("id"))
 
 
 def upsert(using: str, rows: list[Any], fields: Sequence[str]) -> None:
-    """Insert these rows, or set these fields where the key is there; they come in key order."""
+    """Insert these rows, or set these fields of a stored row with the key. The rows come in key order."""
     if not rows:
         return
     targeted = connections[using].features.supports_update_conflicts_with_target
@@ -89,7 +63,7 @@ def upsert(using: str, rows: list[Any], fields: Sequence[str]) -> None:
 
 
 def reading(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
-    """What makes a value of a column, as the ORM reads it."""
+    """Return a function that converts a raw value of a column as the ORM does."""
     column = field.get_col(field.model._meta.db_table)
     converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
 

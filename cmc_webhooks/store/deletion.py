@@ -1,12 +1,15 @@
-"""What leaves: rows that are deleted, and personal data that is blanked while its rows stay."""
+"""Deletion of rows, and anonymisation: personal data is blanked while its rows stay."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, RejectedEvent
-from cmc_webhooks.rows import stored
+from cmc_webhooks.event_types import MAIL_EVENT_MODELS
+from cmc_webhooks.models import BlockEvent, Mail, RejectedEvent
+from cmc_webhooks.models.mails import PERSONAL_FIELDS
+from cmc_webhooks.models.notifications import IS_OPEN
+from cmc_webhooks.timezones import to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,20 +17,19 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-BLANKED = ("recipient", "address", "header_from", "return_path", "subject", "api_data", "reason")
-"""The personal data of a mail. Its domain stays, for the counts by domain."""
-
-_OF_MAILS: tuple[Any, ...] = (DeliveryEvent, BounceEvent)
-
 
 def remove(using: str, keys: Sequence[UUID], *, model: type[Model]) -> int:
-    """Delete rows that nothing refers to; how many there were."""
-    return model._default_manager.using(using).filter(pk__in=keys).delete()[0] if keys else 0
+    """Delete rows. Return their number, without the rows of other models that are deleted with them."""
+    rows = model._default_manager.using(using).filter(pk__in=keys)
+    return rows.delete()[1].get(model._meta.label, 0) if keys else 0
 
 
 def remove_mails(using: str, keys: Sequence[UUID]) -> None:
-    """Delete mails, locked by the caller, and all their events; no statement more rows than `keys` has."""
-    for model in _OF_MAILS:
+    """Delete mails, which the caller has locked, and all their events.
+
+    No statement deletes more rows than there are `keys`.
+    """
+    for model in MAIL_EVENT_MODELS:
         events = model._default_manager.using(using).filter(mail_id__in=keys)
         while some := list(events.order_by().values_list("pk", flat=True)[: len(keys)]):
             remove(using, some, model=model)
@@ -35,32 +37,34 @@ def remove_mails(using: str, keys: Sequence[UUID]) -> None:
 
 
 def blank_mails(using: str, keys: Sequence[UUID]) -> int:
-    """Blank the personal data of these mails and of their events; how many had not been erased before.
+    """Blank the personal data of these mails and of their events.
 
-    Later events of them store no text, see `rows`.
+    Return the number of mails that had not been erased before. Their later events store no text, see
+    `ingest.rows`.
     """
     mails = Mail.objects.using(using).filter(pk__in=keys, erased_at=None)
-    blanked = mails.update(erased_at=stored(datetime.now(UTC)), **dict.fromkeys(BLANKED, ""))
-    for model in _OF_MAILS:
+    blanked = mails.update(erased_at=to_stored(datetime.now(UTC)), **dict.fromkeys(PERSONAL_FIELDS, ""))
+    for model in MAIL_EVENT_MODELS:
         model._default_manager.using(using).filter(mail_id__in=keys).update(reason="", extra={})
     return blanked
 
 
 def blank_blocks(using: str, keys: Sequence[UUID]) -> int:
-    """Blank the addresses of these block events and what was sent; how many there were."""
+    """Blank the addresses and the raw data of these block events. Return the number of rows."""
     return BlockEvent.objects.using(using).filter(pk__in=keys).update(address="", raw={})
 
 
 def blank_rejections(using: str, keys: Sequence[UUID]) -> int:
-    """Blank the texts of these rejected events; how many there were. Told again, they stay blank.
+    """Blank the texts of these rejected events. Return the number of rows.
 
-    What has no text cannot be read again, so nobody waits for it any more.
+    If the events are sent again, they stay blank. Without its text an event cannot be reprocessed, so it
+    counts as resolved, unless it was dismissed.
     """
     rejected = RejectedEvent._default_manager.using(using).filter(pk__in=keys)
-    rejected.filter(resolved_at=None).update(resolved_at=stored(datetime.now(UTC)))
+    rejected.filter(IS_OPEN).update(resolved_at=to_stored(datetime.now(UTC)))
     return rejected.update(raw="")
 
 
 def blank_texts(using: str, row: Model, texts: dict[str, Any]) -> None:
-    """Set some texts of one row."""
+    """Set these texts of one row, by field name."""
     type(row)._default_manager.using(using).filter(pk=row.pk).update(**texts)

@@ -1,4 +1,4 @@
-"""Events that could not be stored, kept as text."""
+"""Quarantine of events that could not be stored, kept as text."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import logging
 from typing import TYPE_CHECKING
 
 from cmc_webhooks.models import RejectedEvent
-from cmc_webhooks.store.sets import by_key, upsert
+from cmc_webhooks.models.notifications import IS_OPEN
+from cmc_webhooks.store.bulk import by_key, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
+    from uuid import UUID
 
 logger = logging.getLogger(__name__)
 
 MAX_OPEN_REJECTIONS = 10_000
-# Equal in every row with one key, so that setting it again changes nothing.
+# The same in every row with the same key, so that setting it again changes nothing.
 _SAME = "event_type"
 
 
 def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
-    """Keep these rejected events; those known already stay as they are, and a flood is only logged."""
+    """Store these rejected events. Those that are already stored are not changed.
+
+    While there are `MAX_OPEN_REJECTIONS` open ones, no more are stored, and a warning is logged.
+    """
     ordered = by_key({rejection.pk: rejection for rejection in rejections}.values())
     if not ordered:
         return
-    still_open = RejectedEvent._default_manager.using(using).filter(resolved_at=None)
+    still_open = RejectedEvent._default_manager.using(using).filter(IS_OPEN)
     if still_open[: MAX_OPEN_REJECTIONS + 1].count() >= MAX_OPEN_REJECTIONS:
         logger.warning(
             "%d rejected events are open: no more are kept",
@@ -36,5 +41,11 @@ def reject(using: str, rejections: Iterable[RejectedEvent]) -> None:
 
 
 def resolve(using: str, rejected: RejectedEvent, moment: datetime) -> None:
-    """Note that a rejected event was read and stored after all."""
+    """Mark a rejected event as resolved: it was read and stored after all."""
     RejectedEvent._default_manager.using(using).filter(pk=rejected.pk).update(resolved_at=moment)
+
+
+def dismiss(using: str, keys: Sequence[UUID], moment: datetime, dismissal: UUID) -> int:
+    """Mark these rejected events as dismissed, except those that are no longer open. Return their number."""
+    rejected = RejectedEvent._default_manager.using(using).filter(IS_OPEN, pk__in=keys)
+    return rejected.update(dismissed_at=moment, dismissal=dismissal)

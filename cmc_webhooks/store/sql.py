@@ -1,29 +1,32 @@
-"""SQLite, MariaDB, MySQL: the statements of the portable way without the ORM's cost for each value.
+"""SQLite, MariaDB and MySQL: the statements of the portable writer without the ORM's cost for each value.
 
-A new mail is written once, as it is after the merge; beside stored ones twice, where rivals are locked out.
-On SQLite this wants transactions that begin as writers (`IMMEDIATE`), since reading comes first.
+A new mail is written once, as it is after the merge; in a batch with stored mails twice, where rows are
+locked (MariaDB and MySQL). On SQLite, transactions must begin as writers (`IMMEDIATE`), since reading comes
+first.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models
 
-from cmc_webhooks.models import Mail, instances
-from cmc_webhooks.store.counted import count
-from cmc_webhooks.store.sets import MERGED, by_key, reading
-from cmc_webhooks.store.ways import Direct, Raced
+from cmc_webhooks.db import instances
+from cmc_webhooks.models import Mail
+from cmc_webhooks.models.mails import MERGED_FIELDS
+from cmc_webhooks.store.base import BatchRows, ConcurrentInsert, LockedRows, Lookup, SqlWriter
+from cmc_webhooks.store.bulk import by_key, reading
+from cmc_webhooks.store.counts import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from cmc_webhooks.models import BlockEvent, MailCount, MailEvent, Notification
+    from cmc_webhooks.models import BlockEvent, MailEvent
 
 # The rows that have these keys.
 _SELECT = "SELECT {columns} FROM {table} WHERE id IN ({places})"
@@ -31,7 +34,7 @@ _SELECT = "SELECT {columns} FROM {table} WHERE id IN ({places})"
 _LOCK = _SELECT + " ORDER BY id FOR UPDATE"
 
 _INSERT = "INSERT INTO {table} ({columns}) VALUES {places}"
-# Leaves a row that is there as it is, but locks it.
+# Leaves a stored row unchanged, but locks it.
 _KEEP = _INSERT + " ON DUPLICATE KEY UPDATE id = VALUES(id)"
 _UPSERT = _INSERT + " ON DUPLICATE KEY UPDATE {assignments}"
 _UPDATE = "UPDATE {table} SET {assignments} WHERE id = %s"
@@ -39,8 +42,8 @@ _UPDATE = "UPDATE {table} SET {assignments} WHERE id = %s"
 _AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField)
 
 
-class Plain(Direct):
-    """Statements of many rows; SQLite has one writer at a time, so nothing is locked."""
+class Plain(SqlWriter):
+    """The `BatchWriter` for SQLite, which has one writer at a time, so nothing is locked."""
 
     def known(
         self, using: str, model: type[MailEvent | BlockEvent] | None, keys: Collection[UUID]
@@ -50,45 +53,31 @@ class Plain(Direct):
     def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
         return _stored(using, _SELECT, mails)
 
-    def put(
-        self,
-        using: str,
-        notification: Notification,
-        new: Sequence[Mail],
-        changed: Sequence[Mail],
-        events: Sequence[MailEvent | BlockEvent],
-        parts: Sequence[MailCount],
-    ) -> None:
+    def put(self, using: str, rows: BatchRows) -> None:
         try:
-            for rows in ([notification], new, events):
-                _insert(using, rows)
+            for inserted in ([rows.notification], rows.new_mails, rows.events):
+                _insert(using, inserted)
         except IntegrityError as error:
-            raise Raced from error
-        _update(using, changed)
-        count(using, parts)
+            raise ConcurrentInsert from error
+        _update(using, rows.changed_mails)
+        count(using, rows.counts)
 
 
 class Locking(Plain):
-    """Statements of many rows, with rivals locked out: each takes all its locks in the order of the keys.
+    """The `BatchWriter` for MariaDB and MySQL: each transaction takes all its locks in the order of the keys.
 
-    InnoDB waits for a row's lock before it says that the key is taken, so new mails beside stored ones are
-    inserted while locking, not after it. New mails alone are written once, after the merge: there a batch
-    that a rival overtook rolls its own rows back, and several who wait for them may deadlock, and try again.
+    InnoDB waits for a row's lock before it reports a duplicate key, so new mails in a batch with stored ones
+    are inserted while locking, not after it. New mails alone are written once, after the merge: there a batch
+    that was overtaken rolls its own rows back. Transactions that wait for them may deadlock, and are retried.
     """
 
-    def lock(
-        self,
-        using: str,
-        mails: Iterable[Mail],
-        model: type[MailEvent | BlockEvent] | None,
-        keys: Collection[UUID],
-        known_before: AbstractSet[UUID] | None,
-    ) -> tuple[dict[UUID, Mail], AbstractSet[UUID]]:
-        mails = by_key(mails)
+    def lock(self, using: str, lookup: Lookup) -> LockedRows:
+        mails = by_key(lookup.mails)
         if len(mails) > 1 and 0 < len(_known(using, Mail, [mail.id for mail in mails])) < len(mails):
             _insert(using, mails, _KEEP)
-            known_before = None  # from here on it is exact, so that these rows need not be rolled back
-        return super().lock(using, mails, model, keys, known_before)
+            # Looked up behind the locks, the keys are exact, so these rows are not rolled back
+            lookup = replace(lookup, stored_before=None)
+        return super().lock(using, lookup)
 
     def locked(self, using: str, mails: Sequence[Mail]) -> list[Mail]:
         return _stored(using, _LOCK, mails)
@@ -99,16 +88,16 @@ MARIADB = Locking()
 
 
 def _known(using: str, model: type[models.Model], keys: Collection[UUID]) -> set[UUID]:
-    """Those of `keys` that there are rows for."""
+    """Return those of `keys` that there are rows for."""
     return {key for (key,) in _select(using, _SELECT, model, [model._meta.pk], keys)}
 
 
 def _stored(using: str, sql: str, mails: Sequence[Mail]) -> list[Mail]:
-    """The rows of these mails."""
+    """Return the stored rows of these mails."""
     fields: Any = Mail._meta.concrete_fields
     names = [field.attname for field in fields]
     return [
-        instances.made(Mail, dict(zip(names, values, strict=True)), using)
+        instances.build(Mail, dict(zip(names, values, strict=True)), using)
         for values in _select(using, sql, Mail, fields, [mail.id for mail in mails])
     ]
 
@@ -137,23 +126,24 @@ def _insert(using: str, rows: Sequence[models.Model], sql: str = _INSERT) -> Non
 
 
 def _update(using: str, mails: Sequence[Mail]) -> None:
-    """Write what merging changed in stored mails."""
+    """Write the merged fields of stored mails."""
     if not mails:
         return
     if connections[using].vendor == "sqlite":
         connection = connections[using]
         quote = connection.ops.quote_name
         sql = _UPDATE.format(
-            table=quote(Mail._meta.db_table), assignments=", ".join(f"{quote(name)} = %s" for name in MERGED)
+            table=quote(Mail._meta.db_table),
+            assignments=", ".join(f"{quote(name)} = %s" for name in MERGED_FIELDS),
         )
         with connection.cursor() as cursor:
-            cursor.executemany(sql, _values(connection, mails, [*MERGED, "id"]))
+            cursor.executemany(sql, _values(connection, mails, [*MERGED_FIELDS, "id"]))
     else:
         _insert(using, mails, _UPSERT)
 
 
 def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[str]) -> None:
-    """One INSERT; on SQLite one for each row, prepared once, which is quicker there."""
+    """Run one INSERT for all rows; on SQLite one for each row, prepared once, which is faster there."""
     connection, model = connections[using], type(rows[0])
     quote = connection.ops.quote_name
     values = _values(connection, rows, names)
@@ -163,7 +153,7 @@ def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[st
         table=quote(model._meta.db_table),
         columns=", ".join(quote(name) for name in names),
         places=place if one_by_one else ", ".join([place] * len(rows)),
-        assignments=", ".join(f"{quote(name)} = VALUES({quote(name)})" for name in MERGED),
+        assignments=", ".join(f"{quote(name)} = VALUES({quote(name)})" for name in MERGED_FIELDS),
     )
     with connection.cursor() as cursor:
         if one_by_one:
@@ -175,24 +165,24 @@ def _many(using: str, sql: str, rows: Sequence[models.Model], names: Sequence[st
 def _values(
     connection: BaseDatabaseWrapper, rows: Sequence[models.Model], names: Sequence[str]
 ) -> list[list[Any]]:
-    """The parameters of each row, as the database takes them."""
+    """Return the parameters of each row, as the database expects them."""
     meta = rows[0]._meta
-    told = itemgetter(*names)
+    read = itemgetter(*names)
     columns = []
-    for name, values in zip(names, zip(*[told(row.__dict__) for row in rows], strict=True), strict=True):
+    for name, values in zip(names, zip(*[read(row.__dict__) for row in rows], strict=True), strict=True):
         field: Any = meta.get_field(name)
         columns.append(_prepared(field, connection, values))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _prepared(field: Any, connection: BaseDatabaseWrapper, values: Sequence[Any]) -> Iterable[Any]:
-    """The values of a column, as the database takes them."""
+    """Return the values of a column, as the database expects them."""
     if isinstance(field, _AS_THEY_ARE):
         return values
     if isinstance(getattr(field, "target_field", field), models.UUIDField):
         native = connection.features.has_native_uuid_field
         return [value and (str(value) if native else value.hex) for value in values]
-    if isinstance(field, models.DateTimeField):  # there are few different ones in a batch
+    if isinstance(field, models.DateTimeField):  # a batch has few distinct ones
         known = {value: field.get_db_prep_save(value, connection) for value in set(values)}
         return [known[value] for value in values]
     return [field.get_db_prep_save(value, connection) for value in values]

@@ -1,32 +1,50 @@
-"""What people decided about addresses: one row for each."""
+"""Decisions about addresses, and what an erasure keeps: one row for each address and server composition."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cmc_webhooks.models import Suppression
-from cmc_webhooks.store.sets import upsert
+from cmc_webhooks.models.suppressions import DECIDED
+from cmc_webhooks.store.bulk import by_key, upsert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
-_DECIDED = ("address", "kind", "until", "note", "decided_at")
+_DECIDED = ("address_key", "address", "server_composition", "kind", "until", "note", "author", "decided_at")
+_KEPT = ("since", "until", "decided_at")
+_LIFTED = ("address", "forgiven_until", "note", "author", "decided_at")
 
 
 def decide(using: str, decision: Suppression) -> None:
-    """Store a decision, in the place of an earlier one about the same address.
+    """Store a decision, replacing an earlier one about the same address and composition.
 
-    A block leaves forgiven what was: it may have an end.
+    A block keeps the `forgiven_until` of an earlier release, since it counts again when the block ends.
     """
     forgives = decision.kind == Suppression.Kinds.RELEASED
     upsert(using, [decision], [*_DECIDED, "forgiven_until"] if forgives else _DECIDED)
 
 
+def add_lifts(using: str, lifts: Sequence[Suppression]) -> None:
+    """Record that entries were removed from CMC's lists, in place of earlier ones of the same lists."""
+    upsert(using, by_key(lifts), _LIFTED)
+
+
 def forget_decision(using: str, key: UUID) -> int:
-    """Delete a decision; how many there were."""
-    return Suppression._default_manager.using(using).filter(pk=key).delete()[0]
+    """Delete a decision. Return the number of rows deleted. What was kept or lifted is not a decision."""
+    return Suppression._default_manager.using(using).filter(pk=key, kind__in=DECIDED).delete()[0]
 
 
-def blank_decision(using: str, key: UUID) -> int:
-    """Blank the address and the note of a decision, which stays; how many there were."""
-    return Suppression._default_manager.using(using).filter(pk=key).update(address="", note="")
+def keep(using: str, address_key: UUID, kept: Sequence[Suppression]) -> None:
+    """Keep these reasons of an address, and none that was kept of it before."""
+    keys = [row.pk for row in kept]
+    before = Suppression._default_manager.using(using).filter(address_key=address_key)
+    before.filter(kind=Suppression.Kinds.KEPT).exclude(pk__in=keys).delete()
+    upsert(using, by_key(kept), _KEPT)
+
+
+def blank_decisions(using: str, address_key: UUID) -> int:
+    """Blank the address and the notes of the decisions about it, which stay. Return the number of rows."""
+    rows = Suppression._default_manager.using(using).filter(address_key=address_key)
+    return rows.update(address="", note="")

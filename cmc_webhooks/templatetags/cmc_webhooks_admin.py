@@ -13,8 +13,24 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def overview_url(context: Mapping[str, Any]) -> str:
-    """The address of the overview in this admin site; "" where mails are not registered."""
+    """Return the URL of the overview in this admin site; "" if mails are not registered."""
+    return _url(context, "mail_overview")
+
+
+@register.simple_tag(takes_context=True)
+def suppressed_url(context: Mapping[str, Any]) -> str:
+    """Return the URL of the list of suppressed addresses; "" if suppressions are not registered."""
+    return _url(context, "suppression_suppressed")
+
+
+@register.filter
+def grouped(value: Any) -> Any:
+    """Return an integer as text, grouped as everywhere in the app: `1,000`. Other values stay as they are."""
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _url(context: Mapping[str, Any], name: str) -> str:
     try:
-        return reverse("admin:cmc_webhooks_mail_overview", current_app=context["request"].current_app)
+        return reverse(f"admin:cmc_webhooks_{name}", current_app=context["request"].current_app)
     except (AttributeError, NoReverseMatch):
         return ""

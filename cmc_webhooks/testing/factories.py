@@ -1,4 +1,4 @@
-"""Valid rows with plausible values, made by factory-boy; a test sets only what it is about."""
+"""factory-boy factories of valid rows with plausible values. A test sets only the values it is about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cmc_webhooks import models, wire
+from cmc_webhooks.status import bounce_class
 
 try:
     import factory
@@ -46,7 +47,7 @@ class NotificationFactory(factory.django.DjangoModelFactory):
 
 
 class MailFactory(factory.django.DjangoModelFactory):
-    """A mail that was queued; `delivery_status` and `bounce_code` say otherwise."""
+    """A factory of queued mails. Set `delivery_status` or `bounce_code` for another outcome."""
 
     class Meta:
         model = models.Mail
@@ -57,15 +58,17 @@ class MailFactory(factory.django.DjangoModelFactory):
 
     message_id = factory.LazyAttribute(lambda it: f"<mail-{it.number}@example.com>")
     recipient = factory.LazyAttribute(lambda it: f"user{it.number}@example.jp")
-    address = factory.LazyAttribute(lambda it: wire.normalise_address(it.recipient))
+    address = factory.LazyAttribute(lambda it: wire.canonical_mailbox(it.recipient))
     domain = factory.LazyAttribute(lambda it: wire.domain_of(it.address))
     header_from = "info@example.com"
+    sender = factory.LazyAttribute(lambda it: wire.canonical_mailbox(it.header_from)[:320])
     return_path = "info@return.pro.smtps.jp"
     subject = "メールマガジンのテスト"
     api_data = ""
     server_composition = "pro"
     delivery_status = "queued"
     bounce_code = ""
+    bounce_class = factory.LazyAttribute(lambda it: bounce_class(it.bounce_code).value if it.bounced else "")
     status = factory.LazyAttribute(lambda it: "bounced" if it.bounced else it.delivery_status)
     previous_status = ""
     reason = ""
@@ -84,7 +87,7 @@ class MailFactory(factory.django.DjangoModelFactory):
         return wire.mail_key(
             wire.bare_message_id(self.message_id),
             self.server_composition,
-            self.address,
+            wire.normalise_address(self.recipient),
             wire.key_at(self.created_at),
         )
 
@@ -105,7 +108,7 @@ class _MailEventFactory(factory.django.DjangoModelFactory):
 
 
 def _key(event_type: str) -> Any:
-    """An event key as `wire` makes it, for a webhook whose zone is UTC."""
+    """Return an attribute that is an event key as `wire` makes it, for a webhook whose zone is UTC."""
     return factory.LazyAttribute(
         lambda it: wire.event_key(
             event_type, it.mail.server_composition, {"number": str(it.number)}, {}, it.occurred_at
@@ -145,6 +148,7 @@ class BlockEventFactory(factory.django.DjangoModelFactory):
     id = factory.LazyAttribute(
         lambda it: wire.event_key("blocks", "pro", {"number": str(it.number)}, {}, it.occurred_at)
     )
+    server_composition = "pro"
     address = factory.LazyAttribute(lambda it: f"user{it.number}@example.jp")
     bounce_code = "2"
     occurrences = "1"

@@ -1,7 +1,7 @@
-"""Events and notifications as CMC writes them, valid and plausible; a test says only what it is about.
+"""Valid and plausible events and notifications as CMC writes them. A test sets only the values it is about.
 
-Values go by our names (`recipient`, `api_data`, `bounce_code`) or by CMC's (`to`, `apiData`); both may hold
-anything that JSON can. Without a `created` an event is of the time when the process first asked.
+Values have our names (`recipient`, `api_data`, `bounce_code`) or CMC's (`to`, `apiData`). Both may hold
+anything that JSON can. Without `created`, an event has the time at which the process made its first one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cmc_webhooks import stories, wire
+from cmc_webhooks import wire
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.credentials import Credentials
+from cmc_webhooks.simulator import scenarios
+from cmc_webhooks.simulator.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cmc_webhooks.stories import Step, Story
+    from cmc_webhooks.simulator.scenarios import Scenario, ScenarioStep
 
 __all__ = ["block", "bounce", "delivery", "events", "notification"]
 
@@ -29,26 +30,34 @@ _RECORDS: Mapping[str, type[wire.Record]] = {
 
 
 def delivery(**values: Any) -> dict[str, Any]:
-    """One item of `event.deliveries`: that CMC has taken a mail, if `status` does not say otherwise."""
-    return _event(stories.Step(0, "deliveries", values.get("status", "queued")), values)
+    """Return one item of `event.deliveries`: a mail accepted by CMC, unless `status` is given."""
+    return _event(scenarios.ScenarioStep(0, "deliveries", values.get("status", "queued")), values)
 
 
 def bounce(**values: Any) -> dict[str, Any]:
-    """One item of `event.bounces`, a second after a delivery: an unknown user, or what `bounce_code` says."""
+    """Return one item of `event.bounces`, a second after a delivery.
+
+    It is an unknown user, unless `bounce_code` is given.
+    """
     code = values.get("bounce_code", values.get("status", "2"))
-    return _event(stories.Step(1, "bounces", code, stories.REASONS.get(code, "")), values)
+    return _event(scenarios.ScenarioStep(1, "bounces", code, scenarios.REASONS.get(code, "")), values)
 
 
 def block(**values: Any) -> dict[str, Any]:
-    """One item of `event.blocks`. CMC publishes no sample of it: the fields are those of its REST API."""
-    blocked = {"created": _text(_now()), "email": stories.Letter().recipient, "status": "2", "occurred": "1"}
+    """Return one item of `event.blocks`. CMC publishes no sample, so the fields are those of its REST API."""
+    blocked = {
+        "created": _text(_now()),
+        "email": scenarios.Message().recipient,
+        "status": "2",
+        "occurred": "1",
+    }
     return blocked | _by_wire_names("blocks", values)
 
 
-def events(story: Story, **values: Any) -> list[stories.Told]:
-    """The events of a story (see `samples`), each with these values. The last one is of now."""
-    begun = _now() - timedelta(seconds=story[-1].seconds)
-    return [stories.Told(step.event_type, _event(step, values, begun)) for step in story]
+def events(scenario: Scenario, **values: Any) -> list[scenarios.SimulatedEvent]:
+    """Return the events of a scenario (see `samples`) with these values. The last has the default time."""
+    begun = _now() - timedelta(seconds=scenario[-1].seconds)
+    return [scenarios.SimulatedEvent(step.event_type, _event(step, values, begun)) for step in scenario]
 
 
 def notification(
@@ -59,7 +68,7 @@ def notification(
     api_key: str | None = None,
     server_composition: str = "pro",
 ) -> wire.Encoded:
-    """The body of one POST and its Content-Type.
+    """Return the body of one POST and its Content-Type.
 
     It has the first key of the project's settings, or `api_key` ("" for none). Version 1 is always a form.
     """
@@ -75,16 +84,16 @@ def notification(
 
 @cache
 def _now() -> datetime:
-    """The same time for all events of a process: two that are made alike are one event."""
+    """Return the same time for all events of a process, so that two with equal values are one event."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _event(step: Step, values: Mapping[str, Any], begun: datetime | None = None) -> dict[str, Any]:
+def _event(step: ScenarioStep, values: Mapping[str, Any], begun: datetime | None = None) -> dict[str, Any]:
     at = (begun or _now()) + timedelta(seconds=step.seconds)
     values = _by_wire_names(step.event_type, values)
-    letter = stories.Letter(recipient=str(values.get("to", stories.Letter().recipient)))
-    told = stories.event(letter, step, at.astimezone(app_settings.time_zone).replace(tzinfo=None))
-    return {**told.values, **values}
+    message = scenarios.Message(recipient=str(values.get("to", scenarios.Message().recipient)))
+    event = scenarios.event(message, step, at.astimezone(app_settings.time_zone).replace(tzinfo=None))
+    return {**event.values, **values}
 
 
 def _by_wire_names(event_type: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +105,6 @@ def _by_wire_names(event_type: str, values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _text(at: datetime) -> str:
-    """As CMC writes a time: its wall clock, which a naive time is already."""
+    """Return a time as CMC writes it: by its wall clock. A naive time is on that clock already."""
     clock = at.astimezone(app_settings.time_zone) if at.tzinfo else at
     return clock.replace(tzinfo=None).isoformat(" ", "seconds")

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: `pytest_plugins = ["cmc_webhooks.testing.plugin"]` in the top-level conftest.py."""
+"""pytest fixtures. Set `pytest_plugins = ["cmc_webhooks.testing.plugin"]` in the top-level conftest.py."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["cmc_signals", "cmc_webhook"]
 
 @pytest.fixture
 def cmc_webhook(db: None) -> testing.Webhook:
-    """The project's own webhook: `post`, `play` and `send` call it and return its answers."""
+    """Return the project's own webhook. `post`, `play` and `send` call it and return its answers."""
     return testing.Webhook()
 
 
 @pytest.fixture
 def cmc_signals() -> Iterator[testing.SentSignals]:
-    """The signals that are sent during the test."""
+    """Yield the signals that are sent during the test."""
     with testing.signals_sent() as sent:
         yield sent

@@ -1,9 +1,9 @@
-"""What can happen to a mail, for `Webhook.play` and `events`."""
+"""Stories of mails for `Webhook.play` and `events`."""
 
 from __future__ import annotations
 
-from cmc_webhooks import stories
-from cmc_webhooks.stories import Story
+from cmc_webhooks.simulator import scenarios
+from cmc_webhooks.simulator.scenarios import Scenario
 
 __all__ = [
     "BOUNCED_LATER",
@@ -19,25 +19,25 @@ __all__ = [
     "UNSUBSCRIBED",
 ]
 
-QUEUED: Story = (stories.QUEUED,)
-"""CMC has taken it."""
-DELIVERED: Story = stories.delivered()
+QUEUED: Scenario = (scenarios.QUEUED,)
+"""Accepted by CMC."""
+DELIVERED: Scenario = scenarios.delivered()
 """Handed over after three seconds."""
-DEFERRED: Story = stories.deferred()[:2]
-"""Put back once; to be sent again."""
-DELIVERED_LATE: Story = stories.deferred()
-"""Put back twice, then handed over."""
-REFUSED: Story = stories.refused()
+DEFERRED: Scenario = scenarios.deferred()[:2]
+"""Deferred once, to be resent."""
+DELIVERED_LATE: Scenario = scenarios.deferred()
+"""Deferred twice, then handed over."""
+REFUSED: Scenario = scenarios.refused()
 """Refused for an unknown user: `failed`, and a bounce with code 2."""
-UNKNOWN_HOST: Story = stories.refused("1")
+UNKNOWN_HOST: Scenario = scenarios.refused("1")
 """No such domain: `failed`, and a bounce with code 1."""
-MAILBOX_FULL: Story = stories.refused("5")
+MAILBOX_FULL: Scenario = scenarios.refused("5")
 """`failed`, and a bounce with code 5."""
-GIVEN_UP: Story = stories.given_up()
-"""Put back until the resend period was over: `failed`, and a bounce with code 3."""
-BOUNCED_LATER: Story = stories.bounced_later()
-"""Handed over, and returned a day later: a bounce with code 2."""
-SUPPRESSED: Story = stories.suppressed()
-"""Not sent, since CMC blocks the address: `failed`, and a bounce with code 10."""
-UNSUBSCRIBED: Story = stories.suppressed("11")
-"""Not sent, since the recipient unsubscribed: `failed`, and a bounce with code 11."""
+GIVEN_UP: Scenario = scenarios.given_up()
+"""Deferred until the resend period ended: `failed`, and a bounce with code 3."""
+BOUNCED_LATER: Scenario = scenarios.bounced_later()
+"""Handed over, but returned a day after it was accepted: a bounce with code 2."""
+SUPPRESSED: Scenario = scenarios.suppressed()
+"""Not sent because CMC blocks the address: `failed`, and a bounce with code 10."""
+UNSUBSCRIBED: Scenario = scenarios.suppressed("11")
+"""Not sent because the recipient unsubscribed: `failed`, and a bounce with code 11."""

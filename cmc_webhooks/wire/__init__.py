@@ -1,19 +1,31 @@
-"""What Customers Mail Cloud sends: body -> typed records and their keys, and events -> body.
+"""The wire format of Customers Mail Cloud: body -> typed records and their keys, and events -> body.
 
-Standard library only; no module here knows Django, settings or a database. Nothing above this package
-knows CMC's spelling. Sources: https://smtps.jp/docs-en/apiv2/webhook and
-https://smtps.jp/docs-en/apiv2/webhook/event.
+Standard library only: no module here uses Django, settings or a database. Above this package CMC's field
+names stand only in the simulator and in the OpenAPI description of the webhook.
+
+Sources: https://smtps.jp/docs-en/apiv2/webhook and https://smtps.jp/docs-en/apiv2/webhook/event.
 """
 
 from __future__ import annotations
 
-from cmc_webhooks.wire.body import BadBody, Frame, UnsupportedCharset, decode, decode_fields, load
+from cmc_webhooks.wire.api_keys import api_keys_in
+from cmc_webhooks.wire.body import (
+    BadBody,
+    Frame,
+    ReceivedMail,
+    UnsupportedCharset,
+    decode,
+    decode_fields,
+    load,
+)
 from cmc_webhooks.wire.encoding import Encoded, encode
+from cmc_webhooks.wire.envelopes import is_empty, readable
 from cmc_webhooks.wire.keys import (
     UNTIMED_END,
     address_key,
     address_key_hex,
     count_key,
+    decision_key,
     event_key,
     key_at,
     key_ms,
@@ -22,13 +34,15 @@ from cmc_webhooks.wire.keys import (
     rejection_key,
     time_key,
 )
+from cmc_webhooks.wire.mailboxes import LONGEST_MAILBOX, canonical_mailbox, quoted_local
 from cmc_webhooks.wire.notification import (
+    MAX_RAW_BYTES,
     Notification,
     Rejection,
     TooManyEvents,
-    frame_within_bmp,
     read,
     reject,
+    replace_astral_in_frame,
 )
 from cmc_webhooks.wire.records import (
     BlockRecord,
@@ -37,7 +51,7 @@ from cmc_webhooks.wire.records import (
     MailRecord,
     Record,
     moment,
-    within_bmp,
+    replace_astral_in_record,
 )
 from cmc_webhooks.wire.subjects import record_without_subject, rejection_without_subject
 from cmc_webhooks.wire.text import (
@@ -46,9 +60,12 @@ from cmc_webhooks.wire.text import (
     clean,
     domain_of,
     normalise_address,
+    shown,
 )
 
 __all__ = [
+    "LONGEST_MAILBOX",
+    "MAX_RAW_BYTES",
     "UNTIMED_END",
     "BadBody",
     "BlockRecord",
@@ -58,6 +75,7 @@ __all__ = [
     "Frame",
     "MailRecord",
     "Notification",
+    "ReceivedMail",
     "Record",
     "Rejection",
     "TooManyEvents",
@@ -65,15 +83,18 @@ __all__ = [
     "address_forms",
     "address_key",
     "address_key_hex",
+    "api_keys_in",
     "bare_message_id",
+    "canonical_mailbox",
     "clean",
     "count_key",
+    "decision_key",
     "decode",
     "decode_fields",
     "domain_of",
     "encode",
     "event_key",
-    "frame_within_bmp",
+    "is_empty",
     "key_at",
     "key_ms",
     "load",
@@ -81,11 +102,15 @@ __all__ = [
     "message_range",
     "moment",
     "normalise_address",
+    "quoted_local",
     "read",
+    "readable",
     "record_without_subject",
     "reject",
     "rejection_key",
     "rejection_without_subject",
+    "replace_astral_in_frame",
+    "replace_astral_in_record",
+    "shown",
     "time_key",
-    "within_bmp",
 ]

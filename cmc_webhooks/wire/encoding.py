@@ -1,4 +1,4 @@
-"""Events -> body, byte for byte as CMC writes it: the other direction of `body` and `notification`.
+"""Events -> body, byte for byte as CMC writes it: the inverse of `body` and `notification`.
 
 Source: https://smtps.jp/docs-en/apiv2/webhook/event, https://smtps.jp/docs/apiv1/webhook/event (version 1,
 which is never JSON), https://blog.smtps.jp/entry/2023/02/24/110310 (the bytes of a form).
@@ -22,7 +22,7 @@ _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Encoded(NamedTuple):
-    """The body of one POST, and its Content-Type."""
+    """The body of one POST and its Content-Type."""
 
     body: bytes
     content_type: str
@@ -37,7 +37,7 @@ def encode(
     form: bool = False,
     version: int = 2,
 ) -> Encoded:
-    """One notification. Events have CMC's names of version 2; as version 1 it is always a form."""
+    """Return one notification. `events` use CMC's names of version 2. Version 1 is always a form."""
     event = {event_type: [_as_version_1(each) if version == 1 else each for each in events]}
     frame: dict[str, Any] = {} if api_key is None else {"api_key": api_key}
     frame |= {"server_composition": server_composition, "event_type": event_type}

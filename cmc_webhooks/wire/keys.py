@@ -1,7 +1,7 @@
-"""Primary keys made of what was sent, so that the same fact always has the same key.
+"""Primary keys derived from what was sent, so that the same fact always has the same key.
 
-All are UUIDs of version 8 (RFC 9562, section 5.8) whose byte 8 lies in B0 to BF: MariaDB's uuid type refuses
-some other version 8 values and reorders others, and orders these by their bytes, as SQLite and PostgreSQL do.
+All are UUIDs of version 8 (RFC 9562, section 5.8) whose byte 8 is in B0 to BF. MariaDB's uuid type refuses
+some other version 8 values and reorders others. It orders these by their bytes, as SQLite and PostgreSQL do.
 That leaves 120 bits: 60 before byte 8 and 60 after it.
 """
 
@@ -35,11 +35,12 @@ def event_key(
     extra: Mapping[str, Any],
     created: datetime | None,
 ) -> UUID:
-    """The key of one event: 48 bits of its time, then 72 bits of BLAKE2b over its canonical form `k1`.
+    """Return the key of one event: 48 bits of its time, then 72 bits of BLAKE2b over its canonical form `k1`.
 
-    `values` are the event's values as sent, cleaned and as text, by our names; `extra` the rest, by CMC's.
+    `values` are the event's values as sent, cleaned and as text, by our names; `extra` is the rest, by CMC's
+    names.
     """
-    # as `_canonical` writes a list of the five, in less than half of its time
+    # The text that `_canonical` writes for a list of the five, in less than half the time
     names, form = _form(tuple(values))
     texts = [_quoted(values[name]) for name in names]
     rest = _canonical(extra) if extra else "{}"
@@ -49,17 +50,17 @@ def event_key(
 
 @lru_cache(maxsize=256)
 def _form(names: tuple[str, ...]) -> tuple[list[str], str]:
-    """The names in their order, and a form with places for the values."""
+    """Return the names in their order, and the canonical form with placeholders for the values."""
     ordered = sorted(names)
     places = ",".join([_quoted(name).replace("%", "%%") + ":%s" for name in ordered])
     return ordered, f'["k1",%s,%s,{{{places}}},%s]'
 
 
 def mail_key(message_id: str, server_composition: str, address: str, event: UUID) -> UUID:
-    """The key of one message to one recipient; neighbours in key order are recipients of one message.
+    """Return the key of one message to one recipient. In key order, recipients of one message are neighbours.
 
-    Takes the bare message id and the normalised address. What has no message id is a mail of its own, named
-    by its event; what has no recipient shares the first half with its message only.
+    Takes the bare message id and the normalised address. An event without a message id is a separate mail
+    whose key is made from the event's. One without a recipient shares only the first half with its message.
     """
     first = _half("message", message_id) if message_id else _half("event", str(event))
     if message_id and address:
@@ -70,51 +71,63 @@ def mail_key(message_id: str, server_composition: str, address: str, event: UUID
 
 
 def message_range(message_id: str) -> tuple[UUID, UUID]:
-    """The least and the greatest key that a mail with this bare message id can have."""
+    """Return the least and the greatest key that a mail with this bare message id can have."""
     first = _half("message", message_id) << _HALF
     return _uuid8(first), _uuid8(first | _HALF_MASK)
 
 
 def rejection_key(event_type: str, server_composition: str, raw: str) -> UUID:
-    """The key of an event that could not be stored: the same text again is the same row."""
+    """Return the key of an event that could not be stored. The same text again has the same key."""
     return _uuid8(_hash(_canonical(["rejected", event_type, server_composition, raw]), 15))
 
 
 def count_key(*parts: str) -> UUID:
-    """The key of a row of counts: a hash of what it counts."""
+    """Return the key of a row of counts: a hash of what the row counts."""
     form = _canonical(["count", *parts])
     return _uuid8(_hash(form, 2 * _HALF // 8))
 
 
+def decision_key(address: str, composition: str = "", *kind: str) -> UUID:
+    """Return the key of a decision about a canonical mailbox, the same for all forms of its domain.
+
+    `composition` is the server composition that it is about, "" for all. What is kept beside a person's
+    decision has a `kind` in its key.
+    """
+    if not composition and not kind:
+        return address_key(address)
+    form = _canonical(["address", address_forms(address)[0], composition, *kind])
+    return _uuid8(_hash(form, 2 * _HALF // 8))
+
+
 def address_key(address: str) -> UUID:
-    """The key of a decision about a normalised address; the same for all forms of its domain."""
+    """Return the key of a canonical mailbox, the same for all forms of its domain."""
     return UUID(int=int(address_key_hex(address), 16))
 
 
 def address_key_hex(address: str) -> str:
-    """The 32 hexadecimal digits of that key, in less than half of the time."""
+    """Return the 32 hexadecimal digits of `address_key`, in less than half of its time."""
     text = f'["address",{_quoted(address_forms(address)[0])}]'  # JSON as `_canonical` writes it
     digits = blake2b(text.encode(), digest_size=2 * _HALF // 8).hexdigest()
     return f"{digits[:12]}8{digits[12:15]}b{digits[15:]}"  # as `_uuid8` places the bits
 
 
 def time_key(ms: int, sequence: int = 0) -> UUID:
-    """A new key of ours: `ms` since 1970, a place among those of one moment (below 4096), then chance."""
+    """Return a new key: `ms` since 1970, `sequence` (below 4096) within that moment, then random bits."""
     return _uuid8(ms << _HASH_BITS | sequence << _HALF | randbits(_HALF))
 
 
 def key_at(moment: datetime) -> UUID:
-    """The least event key whose `created` showed this wall clock, whatever the zone."""
+    """Return the least event key for a `created` of this wall clock, whatever the zone."""
     return _uuid8(_milliseconds(moment) << _HASH_BITS)
 
 
 def key_ms(key: UUID) -> int:
-    """The time inside an event key: milliseconds of CMC's wall clock since 1970, 0 if it sent none."""
+    """Return the time in an event key: milliseconds of CMC's wall clock since 1970, 0 if it has none."""
     return key.int >> 80
 
 
 UNTIMED_END = UUID(int=1 << 80)
-"""Above every key of an event without a usable `created`, below every other event key."""
+"""Greater than every key of an event without a usable `created`, less than every other event key."""
 
 
 def _milliseconds(moment: datetime | None) -> int:

@@ -1,4 +1,4 @@
-"""Subjects left out of what is stored: at any depth, in any letter case, and in JSON inside JSON."""
+"""Removal of subjects before storing: at any depth, in any letter case, and in JSON inside JSON."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Any
 
 from cmc_webhooks.wire import body
 from cmc_webhooks.wire.notification import Rejection
-from cmc_webhooks.wire.records import BlockRecord, MailRecord, Record, as_json
+from cmc_webhooks.wire.records import BlockRecord, MailRecord, Record, as_json, ascii_json
 
 _INSIDE_TEXT = re.compile(r'\bsubject\\*"\s*:', re.IGNORECASE)
 
 
 def record_without_subject(record: Record) -> Record:
-    """The record, its key unchanged, without any subject."""
+    """Return the record, its key unchanged, without its subject and any subject in `extra` or `raw`."""
     if isinstance(record, MailRecord):
         return replace(record, subject="", extra=_stripped(record.extra))
     return replace(record, raw=_stripped(record.raw)) if isinstance(record, BlockRecord) else record
 
 
 def rejection_without_subject(rejection: Rejection) -> Rejection:
-    """The rejection, its key unchanged, without any subject; a text that was cut is left out as a whole."""
+    """Return the rejection, its key unchanged, without any subject. A text that was cut becomes empty."""
     try:
-        return replace(rejection, raw=as_json(_stripped(body.load(rejection.raw, "raw"))))
+        raw = as_json(_stripped(body.load(rejection.raw, "raw")))
     except body.BadBody:
-        return replace(rejection, raw="")
+        raw = ""
+    return replace(rejection, raw=ascii_json(raw) if rejection.raw.isascii() else raw)
 
 
 def _stripped(value: Any) -> Any:
-    """`value` without what a subject is in; a text that seems to hold one and is no JSON is left empty."""
+    """Return `value` without subjects. A text that seems to hold one but is not valid JSON becomes empty."""
     if isinstance(value, body.Ambiguous):
         return body.ambiguous(_kept(value.pairs))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Text that every database and every page can carry, and the spellings that compare equal."""
+"""Text that every database and every page can hold, and the normal forms of addresses and message ids."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _UNCLEAN = re.compile(f"{_UNSTORABLE.pattern}|{_LINE_BREAKS.pattern}")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_AT_SIGNS = re.compile("[@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}]")
+_SHOWN = 32
+
+# All that Unicode counts as white space, and the characters without a width that copying leaves around words.
+BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + (
+    "\xad\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2066\u2067\u2068\u2069\u2800\u3164\ufeff\uffa0"
+)
 
 
 def clean(text: str) -> str:
-    """`text` with each NUL and lone surrogate, which PostgreSQL and UTF-8 refuse, as U+FFFD."""
+    """Replace each NUL and lone surrogate, which PostgreSQL and UTF-8 refuse, by U+FFFD."""
     return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks: each run of them, with the blanks around it, is one blank.
+    """Replace each run of line breaks, with the blanks around it, by one blank.
 
-    A folded header thus reads as it did before it was folded (RFC 5322, section 2.2.3).
+    This unfolds a folded header (RFC 5322, section 2.2.3).
     """
     if text.isprintable() or not _LINE_BREAKS.search(text):
         return text
@@ -31,17 +39,25 @@ def one_line(text: str) -> str:
 
 
 def is_clean_line(text: str) -> bool:
-    """Whether `clean` and `one_line` leave a text, and any part of it, as it is."""
+    """Return True if `clean` and `one_line` leave a text, and any part of it, unchanged."""
     return text.isprintable() or not _UNCLEAN.search(text)
 
 
+def shown(text: str, most: int = _SHOWN) -> str:
+    """Return a foreign text for a message: short and escaped, or only its length if it may be an address.
+
+    Escaped are control characters, marks that change the direction of text, and all that is not printable.
+    """
+    return f"({len(text)} characters)" if _AT_SIGNS.search(text) else repr(text[:most])[1:-1]
+
+
 def replace_astral(text: str) -> str:
-    """`text` with each character above U+FFFF as U+FFFD, for tables in a 3-byte charset."""
+    """Replace each character above U+FFFF by U+FFFD, for tables in a 3-byte charset."""
     return _ASTRAL.sub(REPLACEMENT, text)
 
 
 def bare_message_id(text: str) -> str:
-    """The Message-ID to compare by: no outer blanks, no angle brackets, case kept; "" if there is none."""
+    """Return the Message-ID to compare by: no outer blanks, no angle brackets, case kept; "" if none."""
     bare = one_line(clean(text)).strip()
     if bare.startswith("<") and bare.endswith(">"):
         bare = bare[1:-1].strip()
@@ -49,10 +65,10 @@ def bare_message_id(text: str) -> str:
 
 
 def normalise_address(text: str) -> str:
-    """The address to compare by: out of `Name <a@b>`, without outer blanks, lower-case as a whole.
+    """Return the address to compare by: taken out of `Name <a@b>`, without outer blanks, all in lower case.
 
-    Nothing is validated, and no IDNA mapping is applied: `user..name@docomo.example` is an address that
-    receives mail, and IDNA's tables change between versions. See `address_forms`.
+    Nothing is validated: `user..name@docomo.example` is an address that receives mail. No IDNA mapping is
+    applied: IDNA's tables change between versions. See `address_forms`.
     """
     bare = (text if text.isprintable() else one_line(clean(text))).strip()
     if bare.endswith(">") and "<" in bare:
@@ -60,16 +76,20 @@ def normalise_address(text: str) -> str:
     return bare.lower()
 
 
-def address_forms(address: str) -> tuple[str, ...]:
-    """The forms of one normalised address: with its domain in ASCII, as mail is sent to it, and in Unicode.
+_LONGEST_DOMAIN = 255
+"""Octets of a domain (RFC 1035). The time of its conversion grows with the square of its length."""
 
-    One form only where the domain is plain, or where one form does not lead to the other by RFC 3490, which
-    Python and Django go by.
+
+def address_forms(address: str) -> tuple[str, ...]:
+    """Return the forms of a normalised address: its domain in ASCII, as mail is sent to it, and in Unicode.
+
+    There is only one form if the domain is plain, or if RFC 3490, which Python and Django follow, does not
+    convert one form into the other.
     """
     if address.isascii() and "xn--" not in address:
         return (address,)
     local, at, domain = address.rpartition("@")
-    if not at or (domain.isascii() and "xn--" not in domain):
+    if not at or len(domain) > _LONGEST_DOMAIN or (domain.isascii() and "xn--" not in domain):
         return (address,)
     try:
         plain = domain.encode("idna")
@@ -81,5 +101,5 @@ def address_forms(address: str) -> tuple[str, ...]:
 
 
 def domain_of(address: str) -> str:
-    """What follows the last @ of a normalised address; "" if it has none."""
+    """Return the part after the last @ of a normalised address; "" if it has none."""
     return address.rpartition("@")[2] if "@" in address else ""

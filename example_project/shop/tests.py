@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from django.test import TestCase
@@ -11,7 +13,7 @@ from cmc_webhooks import signals, testing
 from cmc_webhooks.models import Mail
 from cmc_webhooks.testing import samples
 from cmc_webhooks.testing.factories import MailFactory
-from example_project.shop import receivers
+from example_project.shop import month, receivers
 from example_project.shop.models import Order
 
 
@@ -55,6 +57,28 @@ class TestLogEvent:
 
         assert "BounceEvent" in caplog.text
         assert "taro" not in caplog.text
+
+
+class TestMonth:
+    def test_has_every_status_and_a_carrier_that_refuses(self, db):
+        now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+        assert month.receive(now) > 6000
+
+        mails = Mail.objects.all()
+        statuses = Counter(mails.values_list("delivery_status", flat=True))
+        classes = Counter(mails.values_list("bounce_class", flat=True))
+        late = mails.filter(domain=month.CARRIER, created_at__gte=now - month.timedelta(hours=24))
+        assert {"succeeded", "deferred", "failed"} <= statuses.keys()
+        assert {"hard", "soft", "policy", "suppressed"} <= classes.keys()
+        assert late.filter(bounce_class="policy").count() > late.count() / 2
+        assert not mails.filter(created_at__gte=now).exists()
+        assert {*mails.values_list("server_composition", flat=True)} == {"pro", "newsletter"}
+
+    def test_is_the_same_each_time(self):
+        now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+        assert [*month.events(now)] == [*month.events(now)]
 
 
 class SignalsTest(TestCase):

@@ -12,12 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests import factories
+from tests.helpers import factories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FACTORIES: dict[str, Any] = {
+    "alert": factories.AlertFactory,
     "mail": factories.MailFactory,
     "deliveryevent": factories.DeliveryEventFactory,
     "bounceevent": factories.BounceEventFactory,
@@ -26,9 +27,11 @@ FACTORIES: dict[str, Any] = {
     "notification": factories.NotificationFactory,
     "pendingsignal": factories.PendingSignalFactory,
     "suppression": factories.SuppressionFactory,
+    "trail": factories.TrailFactory,
 }
 DECISIONS = ("suppression",)  # not history: people write them
-NOT_BROWSED = ("mailcount", "domaincount")  # sums; the overview shows them
+# The overview and alerts show them
+NOT_BROWSED = ("mailcount", "domaincount", "refusalcount", "alertmessage", "alertlook")
 NAMES = sorted(
     name
     for model in apps.get_app_config("cmc_webhooks").get_models()
@@ -59,6 +62,11 @@ def statements(work: Callable[[], object]) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         work()
     return [query["sql"] for query in captured.captured_queries]
+
+
+def is_page(sql: str) -> bool:
+    """Whether a statement reads the page's rows, not the verdicts on their addresses."""
+    return "cmc_webhooks_suppression" not in sql
 
 
 def browser_of(*permissions: str, **values: Any) -> Browser:

@@ -4,8 +4,8 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from tests import factories
 from tests.admin.conftest import FACTORIES, HISTORY, NAMES, Browser, browser_of
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,13 @@ from django.contrib.admin.models import LogEntry
 from django.db import connections
 from django.urls import reverse
 
-from cmc_webhooks import durable, models, redeliver
+from cmc_webhooks import models
 from cmc_webhooks.admin import actions
-from tests import factories
+from cmc_webhooks.db import transactions
+from cmc_webhooks.reprocessing import redeliver
 from tests.admin.conftest import browser_of
 from tests.conftest import delivery
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +49,7 @@ class TestRedeliver:
 
         answer = act(support, "mail", "redeliver", [mail])
 
-        assert "Send the signals of 2 events again?" in answer.content.decode()
+        assert "Send these signals again? 2 events, 2 signals" in answer.content.decode()
         assert "The history does not change." in answer.content.decode()
         assert sent == []
         assert not LogEntry.objects.exists()
@@ -58,9 +60,9 @@ class TestRedeliver:
         answer = act(support, "mail", "redeliver", [chosen.mail], confirmed="yes")
 
         assert [arguments["event"] for _, _, arguments in sent] == [chosen]
-        assert messages_of(answer) == ["1 signal is sent again."]
+        assert messages_of(answer) == ["Sent again: 1 event, 1 signal"]
         entry = LogEntry.objects.get()
-        assert (entry.object_id, entry.object_repr) == (str(chosen.mail.pk), chosen.mail.message_id)
+        assert (entry.object_id, entry.object_repr) == (str(chosen.mail.pk), str(chosen.mail.pk))
         assert str(entry.user_id) == support.session["_auth_user_id"]
         assert support.get(entry.get_admin_url()).status_code == 200
         assert other.mail.address not in entry.object_repr
@@ -88,21 +90,19 @@ class TestRedeliver:
 
         answer = act(support, "mail", "redeliver", mails, confirmed="yes")
 
-        assert messages_of(answer) == [
-            "More than 1 rows are too many for this page; cmc_redeliver takes any number."
-        ]
+        assert messages_of(answer) == ["At most 1 rows at once. For more, use cmc_redeliver."]
         assert sent == []
 
     def test_says_so_where_the_database_gives_way(self, support, monkeypatch):
         def away(*args, **kwargs):
-            raise durable.Unavailable("OperationalError")
+            raise transactions.Unavailable("OperationalError")
 
         monkeypatch.setattr(redeliver, "redeliver", away)
         event = factories.DeliveryEventFactory()
 
         answer = act(support, "mail", "redeliver", [event.mail], confirmed="yes")
 
-        assert messages_of(answer) == ["The database does not take it now; please try again."]
+        assert messages_of(answer) == ["The database is unavailable. Please try again."]
         assert not LogEntry.objects.exists()
 
 
@@ -117,7 +117,7 @@ class TestRetry:
     def test_asks_first(self, support, readable):
         answer = act(support, "rejectedevent", "retry", [readable])
 
-        assert "Read 1 rejected event again?" in answer.content.decode()
+        assert "Read 1 event again?" in answer.content.decode()
         assert not models.Mail.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
@@ -127,7 +127,7 @@ class TestRetry:
         answer = act(support, "rejectedevent", "retry", [readable, odd], confirmed="yes")
 
         readable.refresh_from_db()
-        assert messages_of(answer) == ["1 stored, 1 still rejected."]
+        assert messages_of(answer) == ["1 stored, 1 still cannot be read."]
         assert readable.resolved_at is not None
         assert models.Mail.objects.get().status == "failed"
         assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
@@ -138,7 +138,7 @@ class TestRetry:
 
         answer = act(support, "rejectedevent", "retry", [readable], confirmed="yes")
 
-        assert messages_of(answer) == ["There is nothing to do."]
+        assert messages_of(answer) == ["Nothing is selected that this action applies to."]
         assert not models.Mail.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
@@ -148,7 +148,7 @@ class TestRetry:
 
         answer = act(support, "rejectedevent", "retry", [readable], confirmed="yes")
 
-        assert messages_of(answer) == ["1 stored, 0 still rejected."]
+        assert messages_of(answer) == ["1 stored, 0 still cannot be read."]
 
 
 class TestActions:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from cmc_webhooks import durable, erasure, models
+from cmc_webhooks import erasure, models
 from cmc_webhooks.admin import actions
-from tests import factories
+from cmc_webhooks.db import transactions
 from tests.admin.conftest import browser_of
 from tests.admin.test_actions import act, messages_of
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +26,8 @@ class TestErase:
 
         page = act(officer, "mail", "erase", [*mails, factories.MailFactory()]).content.decode()
 
-        assert "Erase the personal data of 2 people?" in page
-        assert "This cannot be undone." in page
+        assert "hanako@example.jp (2 mails)" in page
+        assert "It cannot be undone." in page
         assert 'class="cmc-final"' in page
         assert not models.Mail.objects.exclude(erased_at=None).exists()
 
@@ -36,7 +37,7 @@ class TestErase:
 
         answer = act(officer, "mail", "erase", [chosen], confirmed="yes")
 
-        assert messages_of(answer) == ["2 mails were blanked."]
+        assert messages_of(answer) == ["The texts of 2 mails were erased."]
         assert list(models.Mail.objects.filter(erased_at=None)) == [kept]
         [entry] = LogEntry.objects.all()
         assert (entry.object_id, entry.change_message) == (str(chosen.pk), "Personal data erased.")
@@ -67,9 +68,7 @@ class TestErase:
 
         answer = act(officer, "mail", "erase", factories.MailFactory.create_batch(2), confirmed="yes")
 
-        assert messages_of(answer) == [
-            "More than 1 people are too many for this page; cmc_erase takes any number."
-        ]
+        assert messages_of(answer) == ["At most 1 people at once. For more, use cmc_erase."]
 
     @pytest.mark.parametrize(
         "values", [{"erased_at": factories.START}, {"recipient": ""}], ids=["erased", "nobody"]
@@ -77,14 +76,14 @@ class TestErase:
     def test_has_nothing_to_do_where_nobody_is_named(self, officer, values):
         answer = act(officer, "mail", "erase", [factories.MailFactory(**values)], confirmed="yes")
 
-        assert messages_of(answer) == ["There is nothing to do."]
+        assert messages_of(answer) == ["Nothing is selected that this action applies to."]
 
     def test_asks_to_try_again_when_the_database_is_away(self, officer, monkeypatch):
-        def away(address):
-            raise durable.Unavailable("gone")
+        def away(address, **options):
+            raise transactions.Unavailable("gone")
 
         monkeypatch.setattr(erasure, "erase", away)
 
         answer = act(officer, "mail", "erase", [factories.MailFactory()], confirmed="yes")
 
-        assert messages_of(answer) == ["The database does not take it now; please try again."]
+        assert messages_of(answer) == ["The database is unavailable. Please try again."]

@@ -8,10 +8,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from cmc_webhooks import models, streams
+from cmc_webhooks import models
 from cmc_webhooks.admin import export
-from tests import factories
+from cmc_webhooks.downloads import streaming
 from tests.admin.conftest import browser_of, statements
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +84,7 @@ class TestExport:
 
     def test_takes_no_more_memory_for_more_rows(self, exporter, monkeypatch):
         monkeypatch.setattr(export, "ROWS_AT_ONCE", 100)
-        monkeypatch.setattr(streams, "CHUNK", 10_000)
+        monkeypatch.setattr(streaming, "CHUNK", 10_000)
         factories.MailFactory.create_batch(200)
 
         def peak():

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from cmc_webhooks import models
-from cmc_webhooks.status import BOUNCE_CODES, BounceClass, bounce_class
-from tests import factories
+from cmc_webhooks.bounce_codes import BOUNCE_CODES, BounceClass, bounce_class
+from cmc_webhooks.statistics import recount
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +27,9 @@ class TestMailFilters:
         assert browser.listed("mail", status=word) == [mails[word]]
 
     def test_by_a_status_that_is_not_in_the_list(self, browser, mails):
+        assert browser.listed("mail", status="other") == []  # none is counted
+        recount.recount("default", recount.days("default"))
+
         assert browser.listed("mail", status="other") == [mails["expired"]]
 
     @pytest.mark.parametrize("kind", BounceClass.values)
@@ -53,12 +58,34 @@ class TestMailFilters:
 
     def test_offers_each_server_composition_once(self, browser, mails):
         factories.MailFactory(server_composition="")
+        recount.recount("default", recount.days("default"))
 
         page = browser.open_list("mail").content.decode()
 
         for choice in ("?server_composition=pro", "?server_composition=sandbox", "?server_composition="):
             assert page.count(f'href="{choice}"') == 1
         assert "(none)" in page
+
+    def test_offers_a_server_composition_with_one_old_mail_and_none_without_mails(self, browser):
+        """D10: the latest 1,000 mails do not name every composition."""
+        factories.MailFactory(server_composition="rare", created_at=timezone.now() - timedelta(days=400))
+        factories.MailFactory.create_batch(1001)
+        recount.recount("default", recount.days("default"))
+        gone = models.MailCount.objects.filter(server_composition="pro").first()
+        models.MailCount.objects.create(
+            id=uuid4(),
+            day=gone.day,
+            server_composition="gone",
+            status="queued",
+            shard=0,
+            number=0,
+            changed_at=gone.changed_at,
+        )
+
+        page = browser.open_list("mail").content.decode()
+
+        assert page.count('href="?server_composition=rare"') == 1
+        assert "server_composition=gone" not in page
 
     def test_by_a_server_composition_that_is_not_recent(self, browser, mails):
         assert browser.listed("mail", server_composition="none\0") == []

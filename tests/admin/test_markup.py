@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -54,4 +55,16 @@ class TestTwoLines:
         lines = markup.two_lines("<b>", "x" * 100_000)
 
         assert "&lt;b&gt;" in lines
-        assert len(lines) < 300
+        assert len(lines) < 300 + markup.CUT
+
+    def test_show_more_of_what_was_cut_in_a_tooltip(self):
+        text = (
+            "550 5.7.1 Our system has found that this message is likely unsolicited mail, so it was blocked"
+        )
+
+        lines = markup.two_lines("short", text)
+
+        assert 'class="cmc-words">short<' in lines
+        assert f'title="{text}"' in lines
+        [shown] = re.findall(r">(550 .*)…<", lines)
+        assert text.startswith(f"{shown} ")

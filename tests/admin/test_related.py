@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from tests import factories
 from tests.admin.conftest import browser_of
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cmc_webhooks import models, suppression
-from tests import factories
+from cmc_webhooks.suppression import lookup
 from tests.admin.conftest import browser_of
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ class TestAdding:
 
         admin_client.post(ADD, fields(until_0=f"{until:%Y-%m-%d}", until_1=f"{until:%H:%M:%S}"))
 
-        assert suppression.look_up("user@example.jp").verdict.until == until.replace(microsecond=0)
+        assert lookup.look_up("user@example.jp").verdict.until == until.replace(microsecond=0)
 
     def test_releases_what_its_mails_forbade(self, admin_client):
         mail = factories.MailFactory(
@@ -52,8 +53,11 @@ class TestAdding:
     def test_decides_anew_about_an_address_that_is_there(self, admin_client):
         suppression.block("user@example.jp")
 
-        admin_client.post(ADD, fields(kind="released"))
+        asked = admin_client.post(ADD, fields(kind="released"))
+        seen = asked.context["adminform"].form["seen"].value()
+        answer = admin_client.post(ADD, fields(kind="released", seen=seen))
 
+        assert (asked.status_code, answer.status_code) == (200, 302)
         assert models.Suppression.objects.get().kind == "released"
 
     @pytest.mark.parametrize("address", ["nobody", "@", " ", "x" * 400 + "@x.jp"])
@@ -87,7 +91,7 @@ class TestChanging:
         assert suppression.may_send("user@example.jp")
 
     def test_is_not_possible_once_the_address_is_erased(self, admin_client):
-        row = factories.SuppressionFactory(address="", id=suppression.wire.address_key("a@x.jp"))
+        row = factories.SuppressionFactory(address="", id=lookup.wire.address_key("a@x.jp"))
         url = reverse("admin:cmc_webhooks_suppression_change", args=[row.pk])
 
         assert admin_client.post(url, fields(kind="released")).status_code == 403
@@ -122,7 +126,7 @@ class TestList:
 
         page = browser.open_list("suppression").content.decode()
 
-        assert ("Decide about an address" in page) is may_add
+        assert ("Block or release an address" in page) is may_add
 
 
 class TestSearch:

@@ -4,9 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from cmc_webhooks.admin import words
+from cmc_webhooks.admin import labels
+from cmc_webhooks.bounce_codes import BOUNCE_CODES
 from cmc_webhooks.models import BounceEvent, DeliveryEvent, Mail
-from cmc_webhooks.status import BOUNCE_CODES, DeliveryStatus
+from cmc_webhooks.status import DeliveryStatus
 
 KEY = UUID(int=1)
 
@@ -17,31 +18,35 @@ class TestReasonOfMail:
         mail = Mail(status="bounced", delivery_status="succeeded", bounce_code=code, bounce_event_id=KEY)
 
         label, kind = BOUNCE_CODES[code]
-        assert words.reason_of_mail(mail) == (str(label), str(kind.label))
+        assert labels.reason_of_mail(mail) == (str(label), str(kind.label))
 
-    @pytest.mark.parametrize(("code", "shown"), [("77", "77"), ("", "no bounce code")])
+    @pytest.mark.parametrize(
+        ("code", "shown"), [("77", "code 77, which CMC does not document"), ("", "no bounce code")]
+    )
     def test_shows_an_unknown_code_as_sent(self, code, shown):
         mail = Mail(status="bounced", bounce_code=code, bounce_event_id=KEY)
 
-        assert words.reason_of_mail(mail) == (shown, "unknown")
+        assert labels.reason_of_mail(mail) == (shown, "unknown")
 
     @pytest.mark.parametrize("status", DeliveryStatus)
     def test_is_that_of_its_delivery_without_a_bounce(self, status):
-        reason = words.reason_of_mail(Mail(status=status.value))
+        reason = labels.reason_of_mail(Mail(status=status.value))
 
         assert reason.words == str(status.label)
         assert reason.meaning
 
     def test_says_that_a_word_is_unknown(self):
-        reason = words.reason_of_mail(Mail(status="expired"))
+        reason = labels.reason_of_mail(Mail(status="expired"))
 
-        assert reason == ("expired", "not a status that Customers Mail Cloud documents")
+        assert reason == ("expired", "not documented by Customers Mail Cloud")
 
 
 class TestReasonOfEvent:
     def test_is_that_of_the_event_alone(self):
-        assert words.reason_of_event(BounceEvent(bounce_code="5")).words == "over capacity"
-        assert words.reason_of_event(DeliveryEvent(status="succeeded")).words == "handed over"
+        assert labels.reason_of_event(BounceEvent(bounce_code="5")).words == "mailbox full"
+        reason = labels.reason_of_event(DeliveryEvent(status="succeeded"))
+
+        assert reason.words == "delivered to the recipient's server"
 
 
 class TestBeforeBounce:
@@ -50,9 +55,9 @@ class TestBeforeBounce:
             Mail(delivery_status=status, bounce_event_id=KEY) for status in ("failed", "succeeded", "")
         )
 
-        assert "refused" in words.before_bounce(refused)
-        assert "returned it later" in words.before_bounce(returned)
-        assert words.before_bounce(unknown) == ""
+        assert labels.before_bounce(refused) == "the recipient did not get the mail"
+        assert "returned it later" in labels.before_bounce(returned)
+        assert labels.before_bounce(unknown) == ""
 
     def test_is_empty_without_a_bounce(self):
-        assert words.before_bounce(Mail(delivery_status="failed")) == ""
+        assert labels.before_bounce(Mail(delivery_status="failed")) == ""

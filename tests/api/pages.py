@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmc_webhooks import models
-from tests import factories
+from tests.helpers import factories
 
 BATCH = 260
 START = factories.START

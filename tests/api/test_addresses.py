@@ -8,8 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cmc_webhooks import suppression
-from tests import factories
+from tests.api.conftest import Api, user_with
 from tests.conftest import bounce
+from tests.helpers import factories
+from tests.helpers.ids import ordered
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +52,10 @@ class TestAddresses:
             "forbidden_by": "",
             "forbidden_since": None,
             "forbidden_until": None,
+            "composition": "",
+            "at_cmc": False,
+            "reasons": [],
+            "cmc_entries": [],
             "bounces": [],
             "latest": [],
         }
@@ -90,11 +96,82 @@ class TestAddresses:
 
         assert len(answer.json()["latest"]) == 20
 
-    def test_refuse_parameters(self, api):
-        answer = api.client.get(url("user@example.jp"), {"status": "queued"})
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"status": "queued"},
+            {"transactional": "perhaps"},
+            {"composition": "x" * 256},
+            {"composition": "a\0"},
+            {"composition": ["pro", "pro"]},
+        ],
+        ids=str,
+    )
+    def test_refuse_parameters(self, api, parameters):
+        answer = api.client.get(url("user@example.jp"), parameters)
 
         assert answer.status_code == 400
-        assert "status" in answer.content.decode()
+        assert next(iter(parameters)) in answer.content.decode()
+
+    @pytest.mark.parametrize("code", ["10", "11"])
+    @pytest.mark.parametrize(
+        ("question", "forbidden"),
+        [
+            ({}, {"10", "11"}),
+            ({"composition": ""}, {"10", "11"}),
+            ({"composition": "newsletter"}, {"10", "11"}),
+            ({"composition": "newsletter", "transactional": "true"}, {"10"}),
+            ({"transactional": "true"}, {"10"}),
+            ({"transactional": ""}, {"10", "11"}),
+            ({"composition": "pro"}, set()),
+            ({"composition": "pro", "transactional": "false"}, set()),
+        ],
+        ids=ordered,
+    )
+    def test_are_asked_about_for_a_composition_and_a_purpose(self, api, code, question, forbidden):
+        yesterday = timezone.now() - timedelta(days=1)
+        values = {"status_at": yesterday, "created_at": yesterday, "bounce_code": code}
+        factories.MailFactory(recipient="a@x.jp", server_composition="newsletter", **values)
+
+        answer = api.client.get(url("a@x.jp"), question).json()
+
+        assert answer["may_send"] is (code not in forbidden)
+        assert answer["at_cmc"] is (question.get("composition") != "pro")
+        assert [each["composition"] for each in answer["cmc_entries"]] == ["newsletter"]
+        assert answer["forbidden_by"] == (
+            {"10": "blocked", "11": "unsubscribed"}[code] if code in forbidden else ""
+        )
+
+    def test_count_soft_bounces_in_a_row(self, api):
+        for days in (9, 6, 3):
+            at = timezone.now() - timedelta(days=days)
+            factories.MailFactory(recipient="a@x.jp", bounce_code="5", status_at=at, created_at=at)
+
+        answer = api.client.get(url("a@x.jp")).json()
+
+        assert [(each["forbidden_by"], each["number"]) for each in answer["reasons"]] == [("soft", 3)]
+
+    def test_say_what_cmc_refuses_after_a_release(self, api):
+        yesterday = timezone.now() - timedelta(days=1)
+        values = {"status_at": yesterday, "created_at": yesterday, "bounce_code": "10"}
+        factories.MailFactory(recipient="held@example.jp", server_composition="pro", **values)
+        suppression.release("held@example.jp")
+
+        answer = api.client.get(url("held@example.jp")).json()
+
+        assert (answer["may_send"], answer["at_cmc"], answer["composition"]) == (True, True, "pro")
+        assert [each["forbidden_by"] for each in answer["cmc_entries"]] == ["blocked"]
+
+    def test_show_decisions_to_those_who_may_view_them(self, api):
+        suppression.block("a@x.jp", note="asked by phone", author="17")
+        may = Api(user_with("view_mail", "view_suppression"))
+
+        [decision] = may.client.get(url("A@X.jp")).json()["decisions"]
+        others = api.client.get(url("a@x.jp")).json()
+
+        assert (decision["kind"], decision["note"], decision["author"]) == ("blocked", "asked by phone", "17")
+        assert "decisions" not in others
+        assert "asked by phone" not in str(others)
 
     def test_have_an_etag(self, api, bounced):
         first = api.client.get(url("user@example.jp"))

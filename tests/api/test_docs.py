@@ -1,4 +1,4 @@
-"""The README's tables of the API name what the API has."""
+"""The lists of the API in the docs name what the API has."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import pytest
 
 from cmc_webhooks.api import views
-from tests import readme
+from tests.helpers import pages
 
-SCHEMA = readme.ROOT / "docs" / "openapi.yaml"
+SCHEMA = pages.ROOT / "docs" / "openapi.yaml"
 LISTS = {
     "mails": views.MailViewSet,
     "deliveries": views.DeliveryEventViewSet,
@@ -21,14 +21,14 @@ LISTS = {
 
 
 def filters():
-    """The names of the table of filters, each with the lists that have it."""
-    table = readme.chapter("The API").partition("| filter | lists | |\n")[2].partition("\n\n")[0]
-    for names, lists in re.findall(r"^\| (`.+?`) \| ([\w, ]+) \|", table, re.MULTILINE):
+    """The names of the filters, each with the lists that have it."""
+    text = pages.section("reference/api", "Filters")
+    for names, lists in re.findall(r"^(`.+?`) \(([\w, ]+)\)$", text, re.MULTILINE):
         for name in re.findall(r"`(\w+)`", names):
             yield name, set(LISTS) if lists == "all" else set(lists.split(", "))
 
 
-class TestTheTableOfFilters:
+class TestTheFilters:
     @pytest.mark.parametrize("kind", LISTS)
     def test_names_those_of_each_list(self, kind):
         view = LISTS[kind]
@@ -39,7 +39,7 @@ class TestTheTableOfFilters:
     @pytest.mark.parametrize("kind", LISTS)
     def test_names_the_orders_of_each_list(self, kind):
         words = LISTS[kind].pagination_class.orders
-        row = re.search(r"^\| `ordering` .+$", readme.chapter("The API"), re.MULTILINE)[0]
+        text = " ".join(pages.section("reference/api", "Filters").partition("`ordering`")[2].split())
         places = {
             "mails": "of mails",
             "notifications": "of the others",
@@ -47,13 +47,13 @@ class TestTheTableOfFilters:
         }
         place = places.get(kind, "of deliveries, bounces and blocks")
 
-        assert f"{' or '.join(f'`{word}`' for word in words)} {place}" in row
+        assert f"{' or '.join(f'`{word}`' for word in words)} {place}" in text
 
 
-class TestTheTableOfAddresses:
+class TestTheAddresses:
     def test_names_all(self):
-        table = readme.chapter("The API").partition("\n\n| filter")[0]
-        named = {path.partition("/")[0] for path in re.findall(r"^\| `([\w{}/-]+)`", table, re.MULTILINE)}
+        text = pages.section("reference/api", "URLs")
+        named = {path.partition("/")[0] for path in re.findall(r"^`([\w{}/-]+)`", text, re.MULTILINE)}
 
         described = re.findall(r"^  /api/mail/([\w-]+)", SCHEMA.read_text(), re.MULTILINE)
 

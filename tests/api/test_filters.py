@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cmc_webhooks import models
-from cmc_webhooks.status import BOUNCE_CODES, BounceClass, bounce_class
-from tests import factories
+from cmc_webhooks.bounce_codes import BOUNCE_CODES, BounceClass, bounce_class
 from tests.api.conftest import LISTS, keys
 from tests.conftest import CASES
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -126,7 +126,7 @@ class TestBounces:
         answer = api.list(name, bounce_class="harsh")
 
         assert answer.status_code == 400
-        assert answer.json() == {"bounce_class": [f"Allowed are: {', '.join(BounceClass.values)}."]}
+        assert answer.json() == {"bounce_class": [f"Must be one of: {', '.join(BounceClass.values)}."]}
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -168,7 +168,6 @@ class TestTimes:
             "notadate",
             "2023-02-30",
             "0000-00-00",
-            "9999-12-31T23:59:59-12:00",
             "10000-01-01",
             "2023-01-25T25:00",
             "1",

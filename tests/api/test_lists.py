@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +26,12 @@ class TestLists:
         assert api.found("block-event", occurred_after="2023-01-30") == {str(soft.pk)}
         assert api.detail("block-event", hard.pk).json()["id"] == str(hard.pk)
 
+    def test_of_blocks_name_the_server_composition(self, api):
+        block = factories.BlockEventFactory(server_composition="newsletter")
+
+        assert api.list("block-event").json()["results"][0]["server_composition"] == "newsletter"
+        assert api.detail("block-event", block.pk).json()["server_composition"] == "newsletter"
+
     def test_of_notifications_show_counts(self, api):
         old = factories.NotificationFactory(new=3, repeated=2, rejected=1)
         new = factories.NotificationFactory(
@@ -40,7 +46,7 @@ class TestLists:
         assert api.found("notification", event_type="bounces") == {str(new.pk)}
         assert api.found("notification", source="rest") == {str(new.pk)}
         assert api.list("notification", source="post").json() == {
-            "source": ["Allowed are: webhook, rest, retry."]
+            "source": ["Must be one of: webhook, rest, retry."]
         }
         assert api.found("notification", received_before="2023-01-26") == {str(old.pk)}
 
@@ -53,9 +59,19 @@ class TestLists:
         assert (row["id"], row["raw"], row["error"]) == (str(still_open.pk), still_open.raw, still_open.error)
         assert api.found("rejected-event", resolved="true") == {str(resolved.pk)}
         assert api.list("rejected-event", resolved="AAA").json() == {
-            "resolved": ["Allowed are: true, false."]
+            "resolved": ["Must be one of: true, false."]
         }
         assert len(api.found("rejected-event")) == 2
+
+    def test_of_rejected_events_tell_open_ones_from_dismissed_ones(self, api):
+        still_open = factories.RejectedEventFactory()
+        dismissed = factories.RejectedEventFactory(dismissed_at=START)
+
+        (row,) = api.list("rejected-event", dismissed="true").json()["results"]
+
+        assert (row["id"], row["raw"], row["resolved_at"]) == (str(dismissed.pk), dismissed.raw, None)
+        assert row["dismissed_at"].startswith(str(START.year))
+        assert api.found("rejected-event", dismissed="false", resolved="false") == {str(still_open.pk)}
 
     @pytest.mark.parametrize("name", ["block-event", "notification", "rejected-event"])
     def test_refuse_what_they_do_not_know(self, api, name):

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from cmc_webhooks.api import views
-from tests import factories
 from tests.api.conftest import Api
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

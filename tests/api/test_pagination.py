@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import wire
-from tests import factories
 from tests.api.conftest import LISTS, cursor_of
 from tests.api.pages import FACTORIES, OTHERS, START, WORDS, batch, flat, walk
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -115,7 +115,7 @@ class TestKeysetPagination:
         response = api.list(name, page_size=size)
 
         assert response.status_code == 400
-        assert response.json() == {"page_size": ["A number from 1 to 200 is allowed."]}
+        assert response.json() == {"page_size": ["Must be an integer from 1 to 200."]}
 
     @pytest.mark.parametrize(
         "ordering",
@@ -126,7 +126,7 @@ class TestKeysetPagination:
 
         assert response.status_code == 400
         allowed = ", ".join(f"{word}, -{word}" for word in (WORDS[name], OTHERS[name]))
-        assert response.json() == {"ordering": [f"Allowed are: {allowed}."]}
+        assert response.json() == {"ordering": [f"Must be one of: {allowed}."]}
 
     @pytest.mark.parametrize(
         "cursor",

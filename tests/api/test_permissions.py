@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import DatabaseError, DataError, connection, transaction
 from django.urls import reverse
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication
 from rest_framework.permissions import BasePermission
 
 from cmc_webhooks import models
 from cmc_webhooks.api import views
-from tests import factories
 from tests.api.conftest import Api, user_with
+from tests.cases.test_savepoints import lost
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -129,7 +132,7 @@ class TestHistoryRootView:
         assert response.status_code == 200
         assert set(response.json()) == {
             *("mails", "delivery-events", "bounce-events"),
-            *("block-events", "notifications", "rejected-events", "stats"),
+            *("block-events", "notifications", "rejected-events", "suppressions", "stats"),
         }
 
     def test_tells_anonymous_users_nothing(self):
@@ -213,3 +216,63 @@ class TestChosenPermissions:
         assert [answers(api, [url], READING + WRITING) for api in strangers] == [{403}] * 4
         assert [answers(api, [url], READING) for api in readers] == [{200}] * 2
         assert [answers(api, [url], WRITING) for api in readers] == [{405}] * 2
+
+
+class WrongValue(BaseAuthentication):
+    """Looks up a value that the database refuses."""
+
+    def authenticate(self, request):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT CAST('x' AS integer)")
+        raise DataError("no number")
+
+
+class Lost(BaseAuthentication):
+    """Loses its connection, and reports it as a wrong value."""
+
+    def authenticate(self, request):
+        try:
+            lost("")
+        except DatabaseError as error:
+            raise DataError("lost") from error
+
+
+@pytest.mark.django_db(transaction=True)
+class TestD08:
+    """A user that the database cannot look up, and the transaction of the caller."""
+
+    VIEWS = {"mail-list": "MailViewSet", "stats": "StatisticsViewSet", "api-root": "HistoryRootView"}
+
+    @pytest.fixture
+    def get(self, client, monkeypatch):
+        """Request a view whose users are looked up by a class."""
+
+        def get(name, authentication):
+            monkeypatch.setattr(getattr(views, self.VIEWS[name]), "authentication_classes", [authentication])
+            return client.get(reverse(f"cmc_webhooks_api:{name}"))
+
+        return get
+
+    @pytest.mark.parametrize("atomic", [True, False], ids=["atomic requests", "autocommit"])
+    @pytest.mark.parametrize("name", VIEWS)
+    def test_leaves_it_usable(self, get, monkeypatch, name, atomic):
+        monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic)
+
+        with transaction.atomic():
+            factories.NotificationFactory()
+            answer = get(name, WrongValue)
+            factories.NotificationFactory()
+
+        assert answer.status_code == 403
+        assert models.Notification.objects.count() == 2
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connection to lose")
+    @pytest.mark.parametrize("name", VIEWS)
+    def test_is_raised_on_if_the_connection_was_lost(self, get, name):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            get(name, Lost)
+
+    def test_has_no_savepoint_without_a_transaction(self, get, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            get("mail-list", BasicAuthentication)

@@ -8,9 +8,9 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
-from cmc_webhooks import keyset
-from tests import factories
+from cmc_webhooks.db import keyset
 from tests.admin.conftest import statements
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -16,9 +16,9 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
 from cmc_webhooks.api import views, webhook
-from tests import factories
 from tests.api.conftest import Api, user_with
 from tests.conftest import PAYLOADS
+from tests.helpers import factories
 
 POSTED = ("Posted", "Receipt")
 LISTS = {
@@ -29,6 +29,13 @@ LISTS = {
     "notifications": views.NotificationViewSet,
     "rejected-events": views.RejectedEventViewSet,
 }
+POSTS = {
+    "addresses/look-up": (),
+    "suppressions": ("409",),
+    "suppressions/forget": (),
+    "suppressions/lift": ("502",),
+}
+"""The addresses with a body, and the refusals that each has of its own."""
 FILE = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 HOOKS = tuple(spectacular_settings.POSTPROCESSING_HOOKS)
 HOW = "run: CMC_WRITE_SCHEMA=1 pytest tests/api/test_schema.py"
@@ -67,6 +74,47 @@ class TestSchema:
                         bare.append(f"{name}.{field}")
 
         assert bare == [], "cmc_webhooks/api/schema.py: describe it"
+
+    def test_has_examples_that_it_allows(self, schema):
+        wrong = []
+        for name, component in schema["components"]["schemas"].items():
+            for field, value in component.get("properties", {}).items():
+                rule = Draft202012Validator({**value, "components": schema["components"]})
+                wrong += [f"{name}.{field}" for each in value.get("examples", []) if not rule.is_valid(each)]
+        for path, methods in schema["paths"].items():
+            for operation in methods.values():
+                for each in operation.get("parameters", []):
+                    if "example" in each and not Draft202012Validator(each["schema"]).is_valid(
+                        each["example"]
+                    ):
+                        wrong.append(f"{path} {each['name']}")
+
+        assert wrong == []
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("addresses/look-up", "CmcLookUp"),
+            ("suppressions", "CmcDecide"),
+            ("suppressions/forget", "CmcForget"),
+        ],
+    )
+    def test_has_examples_of_bodies_that_are_answered_as_it_says(self, schema, path, body, db):
+        properties = schema["components"]["schemas"][body]["properties"]
+        given = {name: value["examples"][0] for name, value in properties.items()}
+        verbs = ("add", "change", "delete")
+        api = Api(user_with("view_mail", *(f"{verb}_suppression" for verb in verbs)))
+
+        answer = api.client.post(f"/api/{path}/", json.dumps(given), content_type="application/json")
+
+        [(code, described)] = [
+            (code, each)
+            for code, each in schema["paths"][f"/api/mail/{path}/"]["post"]["responses"].items()
+            if code.startswith("2")
+        ]
+        assert str(answer.status_code) == code, answer.content
+        rule = {**described["content"]["application/json"]["schema"], "components": schema["components"]}
+        Draft202012Validator(rule).validate(answer.json())
 
     def test_describes_every_parameter(self, schema):
         bare = [
@@ -111,6 +159,11 @@ class TestSchema:
             ("CmcTimelineEvent", "kind", "CmcEventKind"),
             ("CmcNotification", "source", "CmcSource"),
             ("CmcAddress", "forbidden_by", "CmcForbidding"),
+            ("CmcReason", "forbidden_by", "CmcForbidding"),
+            ("CmcDecision", "kind", "CmcDecisionKind"),
+            ("CmcDecide", "kind", "CmcBlockOrRelease"),
+            ("CmcLift", "reason", "CmcList"),
+            ("CmcLiftResult", "reason", "CmcList"),
         ],
     )
     def test_names_the_words_of_a_field(self, schema, component, field, words):
@@ -158,11 +211,26 @@ class TestSchema:
 
         assert list(schema["paths"]) == ["/cmc/webhook"]
 
-    def test_has_reading_methods_alone_beside_the_webhook(self, schema):
-        webhook = schema["paths"].pop("/cmc/webhook")
+    def test_has_reading_methods_alone_beside_the_webhook_and_decisions(self, schema):
+        posts = {path for path, methods in schema["paths"].items() if "post" in methods}
 
-        assert set(webhook) == {"post"}
-        assert {method for methods in schema["paths"].values() for method in methods} == {"get"}
+        assert posts == {"/cmc/webhook", *(f"/api/mail/{path}/" for path in POSTS)}
+        assert {method for methods in schema["paths"].values() for method in methods} == {"get", "post"}
+
+    @pytest.mark.parametrize("path", POSTS)
+    def test_describes_the_body_and_the_refusals_of_a_post(self, schema, path):
+        post = schema["paths"][f"/api/mail/{path}/"]["post"]
+
+        [(kind, body)] = post["requestBody"]["content"].items()
+        assert kind == "application/json"
+        assert post["requestBody"]["required"] is True
+        assert body["schema"]["$ref"].removeprefix("#/components/schemas/") in schema["components"]["schemas"]
+        assert set(post["responses"]) == {
+            *("201" if path == "suppressions" else "200",),
+            *("400", "401", "403", "404", "406", "413", "415"),
+            *POSTS[path],
+        }
+        assert "If-None-Match" not in {each["name"] for each in post.get("parameters", [])}
 
     def test_says_nothing_of_a_webhook_that_is_not_mounted(self, monkeypatch):
         monkeypatch.setattr(spectacular_settings, "POSTPROCESSING_HOOKS", [webhook.describe_webhook])
@@ -185,6 +253,6 @@ class TestSchema:
 
 
 WITHOUT_EXAMPLE = {
-    *("timeline", "bounces", "latest", "event", "deliveries", "blocks"),
-    "results",
+    *("timeline", "bounces", "latest", "event", "deliveries", "blocks", "results"),
+    *("reasons", "cmc_entries", "decisions", "decision", "replaced", "now"),
 }

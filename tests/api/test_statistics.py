@@ -7,7 +7,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from cmc_webhooks import ingest, statistics, wire
+from cmc_webhooks import ingest, wire
+from cmc_webhooks.statistics import rollup
 from tests.conftest import bounce, delivery, notification
 
 pytestmark = pytest.mark.django_db
@@ -54,16 +55,16 @@ class TestStatistics:
         ],
     )
     def test_are_files_too(self, api, counted, by, lines):
-        statistics.roll_up("default")
+        rollup.roll_up("default")
 
         answer = self.stats(api, by=by, format="csv")
 
         text = b"".join(answer.streaming_content).decode().removeprefix("\ufeff")
-        assert text.splitlines() == lines
+        assert text.replace('"', "").splitlines() == lines
         assert answer["Content-Disposition"] == 'attachment; filename="stats.csv"'
 
     def test_by_domain_come_from_the_sweep(self, api, counted):
-        statistics.roll_up("default")
+        rollup.roll_up("default")
 
         assert self.stats(api, by="domain").json()["results"] == [
             {"domain": "example.jp", "mails": 2, "succeeded": 0, "failed": 1, "bounced": 0},
@@ -71,7 +72,7 @@ class TestStatistics:
         ]
 
     def test_by_domain_and_day_are_sorted_by_both(self, api, counted):
-        statistics.roll_up("default")
+        rollup.roll_up("default")
 
         answer = self.stats(api, by="day,domain,server_composition").json()
 
@@ -91,7 +92,6 @@ class TestStatistics:
             {"from": "2023-02-01", "to": "2023-01-01"},
             {"from": "2000-01-01", "to": "2023-01-01"},
             {"odd": "1"},
-            {"to": "0001-01-01"},
             {"from": "\0"},
             {"by": ["day", "status"]},
         ],
@@ -129,11 +129,20 @@ class TestStatistics:
             event = delivery(f"<{number}@x>", to=f"u@{name}.example", status=name)
             frame = json.loads(notification("deliveries", event)) | {"server_composition": name}
             ingest.receive(wire.decode(json.dumps(frame).encode()))
-        statistics.roll_up("default")
+        rollup.roll_up("default")
 
         rows = self.stats(api, by=by).json()["results"]
 
         assert {row[by]: row["mails"] for row in rows} == told
+
+    def test_are_sorted_by_characters_on_every_database(self, api):
+        words = ["z", "É", "e", "Z", "é", "B", "a"]
+        events = [delivery(f"<{number}@x>", status=word) for number, word in enumerate(words)]
+        ingest.receive(wire.decode(notification("deliveries", *events)))
+
+        found = [row["status"] for row in self.stats(api, by="status").json()["results"]]
+
+        assert found == ["B", "Z", "a", "e", "z", "É", "é"]
 
     def test_cost_one_statement(self, api, counted, django_assert_max_num_queries):
         self.stats(api)

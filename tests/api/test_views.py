@@ -11,9 +11,9 @@ from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from cmc_webhooks import models
-from tests import factories
 from tests.api.conftest import LISTS
 from tests.conftest import CASES, bounce, delivery
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cmc_webhooks import backfill, ingest, models, wire
-from tests import fake_api
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.backfill import fetch
 from tests.conftest import bounce, delivery, notification
+from tests.helpers import fake_api
 
 pytest.importorskip("httpx")
 
-from cmc_webhooks import rest
+from cmc_webhooks import rest as rest_client
 
 USING = "default"
 DAY = date(2023, 1, 25)
@@ -36,9 +37,11 @@ def numbered(number):
 
 @pytest.fixture
 def run(rest_api):
-    def run(*days, compositions=("pro",), kinds=backfill.KINDS, **options):
-        with rest.Client(rest_api.url, fake_api.USER, fake_api.KEY, pause=lambda seconds: None) as client:
-            return list(backfill.backfill(USING, client, days or [DAY], compositions, kinds, **options))
+    def run(*days, compositions=("pro",), kinds=fetch.KINDS, **options):
+        with rest_client.Client(
+            rest_api.url, fake_api.USER, fake_api.KEY, pause=lambda seconds: None
+        ) as client:
+            return list(fetch.backfill(USING, client, days or [DAY], compositions, kinds, **options))
 
     return run
 
@@ -56,7 +59,7 @@ class TestDaysBetween:
         ids=["yesterday", "today", "two"],
     )
     def test_are_in_order(self, first, last, days):
-        assert backfill.days_between(first, last, self.TODAY) == days
+        assert fetch.days_between(first, last, self.TODAY) == days
 
     @pytest.mark.parametrize(
         ("first", "last", "message"),
@@ -71,7 +74,7 @@ class TestDaysBetween:
     )
     def test_must_be_days_that_can_be_asked_for(self, first, last, message):
         with pytest.raises(ValueError, match=message):
-            backfill.days_between(first, last, self.TODAY)
+            fetch.days_between(first, last, self.TODAY)
 
 
 class TestBackfill:
@@ -83,7 +86,7 @@ class TestBackfill:
         done = run()
 
         mail, event = models.Mail.objects.get(), models.BounceEvent.objects.get()
-        assert done[0].fetched["bounces"] == backfill.Fetched(rows=1, new=1)
+        assert done[0].fetched["bounces"] == fetch.Fetched(rows=1, new=1)
         assert (mail.status, mail.previous_status, mail.version) == ("bounced", "succeeded", 2)
         assert event.occurred_at == datetime(2023, 1, 25, 5, 6, 7, tzinfo=UTC)
         assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
@@ -105,8 +108,8 @@ class TestBackfill:
         done = run()
 
         assert done[0].fetched == {
-            "deliveries": backfill.Fetched(2, known=2),
-            "bounces": backfill.Fetched(1, known=1),
+            "deliveries": fetch.Fetched(2, known=2),
+            "bounces": fetch.Fetched(1, known=1),
         }
         assert models.Notification.objects.count() == before
         assert sent == []
@@ -120,8 +123,8 @@ class TestBackfill:
 
         first, second = run()[0], run()[0]
 
-        assert first.fetched["deliveries"] == backfill.Fetched(rows=252, new=251, rejected=1)
-        assert second.fetched["deliveries"] == backfill.Fetched(rows=252, known=252)
+        assert first.fetched["deliveries"] == fetch.Fetched(rows=252, new=251, rejected=1)
+        assert second.fetched["deliveries"] == fetch.Fetched(rows=252, known=252)
         assert models.DeliveryEvent.objects.count() == 251
         assert models.Notification.objects.count() == 3
         assert len(sent.of("event_recorded")) == 251
@@ -153,7 +156,7 @@ class TestBackfill:
         done = run()
 
         keys = set(models.DeliveryEvent.objects.values_list("occurred_at", flat=True))
-        assert done[0].fetched["deliveries"] == backfill.Fetched(rows=2, new=1, known=1)
+        assert done[0].fetched["deliveries"] == fetch.Fetched(rows=2, new=1, known=1)
         assert keys == {datetime(2023, 1, 25, 5, 3, 6, tzinfo=UTC)}
 
     @pytest.mark.parametrize("hour", [4, 5, 6, 7])  # by UTC; 5 and 6 are both the hour after one in New York
@@ -170,8 +173,8 @@ class TestBackfill:
 
         first, second = (run(date(2022, 11, 6))[0].fetched["deliveries"] for _ in range(2))
 
-        assert first == backfill.Fetched(rows=3, new=1, known=1, rejected=1)
-        assert second == backfill.Fetched(rows=3, known=3)
+        assert first == fetch.Fetched(rows=3, new=1, known=1, rejected=1)
+        assert second == fetch.Fetched(rows=3, known=3)
 
     def test_makes_the_key_that_the_webhook_makes(self, run, rest_api, settings):
         settings.CMC_WEBHOOKS_REST_TIME_ZONE = "UTC"
@@ -186,7 +189,7 @@ class TestBackfill:
 
         done = run(dry_run=True)
 
-        assert done[0].fetched["deliveries"] == backfill.Fetched(rows=3, new=1, known=1, rejected=1)
+        assert done[0].fetched["deliveries"] == fetch.Fetched(rows=3, new=1, known=1, rejected=1)
         assert models.DeliveryEvent.objects.count() == 1
         assert not models.RejectedEvent.objects.exists()
 
@@ -227,11 +230,11 @@ class TestBackfill:
         rest_api.rows["deliveries", "pro", "2023-01-25"] = numbered(105)
         rest_api.answers.extend([(200, json.dumps({"deliveries": numbered(100)})), *[(500, "")] * 4])
 
-        with pytest.raises(rest.Unreachable):
+        with pytest.raises(rest_client.Unreachable):
             run()
 
         assert models.DeliveryEvent.objects.count() == 100
-        assert run()[0].fetched["deliveries"] == backfill.Fetched(rows=105, new=5, known=100)
+        assert run()[0].fetched["deliveries"] == fetch.Fetched(rows=105, new=5, known=100)
 
 
 class TestDifferences:

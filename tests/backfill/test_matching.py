@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cmc_webhooks import ingest, missing, models, wire
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.backfill import matching
 from cmc_webhooks.event_types import RECORD_TYPES
 from tests.conftest import bounce, delivery
 
@@ -22,7 +23,7 @@ def stored(*events, **frame):
 
 def absent(*events, **frame):
     """The positions of those events that are not stored."""
-    part = missing.of(USING, sent(*events, **frame))
+    part = matching.of(USING, sent(*events, **frame))
     return [item.position for item in (*part.records, *part.rejections)]
 
 

@@ -6,6 +6,7 @@ the path of the browser. CMC_PICTURES names a folder to keep the pictures in.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -17,9 +18,10 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django.utils import timezone
 
-from cmc_webhooks import ingest, models, statistics, suppression, wire
-from tests import factories
+from cmc_webhooks import ingest, models, suppression, wire
+from cmc_webhooks.statistics import rollup
 from tests.conftest import bounce, delivery, notification
+from tests.helpers import factories
 
 BROWSER = os.environ.get("CMC_BROWSER", "")
 collect_ignore_glob = [] if BROWSER else ["test_*.py"]
@@ -130,7 +132,7 @@ def history():
         bounce(f"<{HOSTILE}@x>", to=f"{HOSTILE}@evil.example", subject=HOSTILE, reason=HOSTILE,
                apiData=HOSTILE, created=at(now), further=HOSTILE),
     )  # fmt: skip
-    statistics.roll_up("default")
+    rollup.roll_up("default")
 
 
 def booking(api_data):
@@ -150,6 +152,7 @@ def decisions(history, settings):
     suppression.release("taro@example.jp", note="受信箱が復旧した")
     erased = suppression.block("nobody@example.jp")
     models.Suppression.objects.filter(pk=erased.pk).update(address="")
+    suppressed_people(settings, now)
     for source in models.Notification.Sources.values:
         factories.NotificationFactory(received_at=now, source=source, new=98, repeated=1204, rejected=1)
     factories.NotificationFactory(received_at=now, event_type=LONG_WORD[:64], server_composition=LONG_WORD)
@@ -158,6 +161,27 @@ def decisions(history, settings):
     factories.BlockEventFactory(address=long, bounce_code="10")
     factories.PendingSignalFactory(items=[["event_recorded", "deliveries", "0" * 32, "0" * 32]] * 25)
     factories.PendingSignalFactory(items=[[]], state="dead", attempts=8, last_error="ConnectionRefusedError")
+
+
+def suppressed_people(settings, now):
+    """One with a full mailbox, and one who wants no newsletter and is blocked at CMC and by hand."""
+    settings.CMC_WEBHOOKS_REST_MAY_LIFT = True
+    settings.CMC_WEBHOOKS_REST_USER = settings.CMC_WEBHOOKS_REST_KEY = "made-up"
+    for days in (20, 15, 10, 5):
+        name, day = f"<full{days}@shop.example.jp>", now - timedelta(days=days)
+        full = bounce(
+            name, to="full@example.jp", created=at(day), status="5", reason="452 4.2.2 Mailbox full"
+        )
+        receive(now, "bounces", full)
+    for days, code, composition in ((9, "11", "newsletter"), (7, "10", "pro")):
+        name, day = f"<news{days}@shop.example.jp>", now - timedelta(days=days)
+        frame = {"event_type": "bounces", "server_composition": composition}
+        event = bounce(name, to="news@example.jp", created=at(day), status=code, reason="")
+        ingest.receive(
+            wire.decode(json.dumps(frame | {"event": {"bounces": [event]}}).encode()), received_at=day
+        )
+    suppression.block("news@example.jp", composition="pro", note=NOTE, author="1")
+    suppression.block("news@example.jp", composition="tests", until=now + timedelta(seconds=1), author="root")
 
 
 @pytest.fixture(params=["desktop", "phone"])
@@ -178,7 +202,7 @@ def open_page(live_server, chromium, history):
 
     def listen(message):
         if message.type in ("error", "warning") and not message.location["url"].endswith("/favicon.ico"):
-            complaints.append(message.text)
+            complaints.append(f"{message.text} {message.location['url']}")
 
     def make(size=DESKTOP, scheme="light", locale="en-US"):
         context = chromium.new_context(
@@ -218,9 +242,15 @@ def search(page, text):
 PAGES = (
     *("", "mail/", "mail/overview/", "deliveryevent/", "bounceevent/", "blockevent/", "notification/"),
     *("rejectedevent/", "pendingsignal/", "suppression/", "suppression/add/"),
+    *("suppression/suppressed/", "suppression/address/?address=full@example.jp"),
+    *("suppression/address/?address=news@example.jp", "suppression/address/?address=x"),
     *("a mail", "a notification", "a decision", "a mistake", "a question"),
+    *("a full mailbox", "an address of mails", "a release", "a block", "a lift", "a replacement"),
 )
 """Addresses of pages below the app's, and names of those that one comes to by clicks."""
+
+
+BUTTONS = {"a release": "release", "a block": "block", "a lift": "lift"}
 
 
 def visit(page, where):
@@ -236,6 +266,19 @@ def visit(page, where):
     elif where == "a decision":
         page.goto(f"{app}/suppression/?q=hanako@example.jp")
         page.click("#result_list tbody a")
+    elif where == "a full mailbox":
+        page.goto(f"{app}/mail/")
+        search(page, "full@example.jp")
+        page.click("#result_list tbody a >> nth=0")
+    elif where == "an address of mails":
+        page.goto(f"{app}/mail/")
+        search(page, "news@example.jp")
+    elif where in BUTTONS:
+        page.goto(f"{app}/suppression/address/?address=news@example.jp")
+        page.click(f".cmc-statement button[formaction$='/{BUTTONS[where]}/']")
+    elif where == "a replacement":
+        page.goto(f"{app}/suppression/add/?address=hanako@example.jp&kind=released")
+        page.click("[name=_save]")
     elif where == "a mistake":
         page.goto(f"{app}/suppression/add/")
         page.fill("#id_address", "nobody")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class TestOverview:
     def test_opens_a_number_of_the_overview(self, open_page, size, scheme, pictures):
         page = open_page(size, scheme)
-        page.click("text=Overview")
+        page.click("text=Delivery overview")
         name = f"{'phone' if size == PHONE else 'desktop'}-{scheme}"
         page.screenshot(path=pictures / f"overview-{name}.png", full_page=True)
         if (size, scheme) == (DESKTOP, "light"):
@@ -30,7 +30,7 @@ class TestOverview:
 
     def test_opens_a_bar_of_the_chart(self, open_page):
         page = open_page()
-        page.click("text=Overview")
+        page.click("text=Delivery overview")
 
         page.locator(".cmc-chart a").last.click()
         page.wait_for_url("**/mail/?from=*")
@@ -39,7 +39,7 @@ class TestOverview:
 
     def test_reads_the_chart_as_a_table_by_keyboard(self, open_page):
         page = open_page()
-        page.click("text=Overview")
+        page.click("text=Delivery overview")
         page.locator(".cmc-table summary").focus()
         page.keyboard.press("Enter")
 

@@ -25,7 +25,7 @@ class TestSupport:
         page.click("#result_list a:has-text('hanako@example.jp')")
 
         text = page.inner_text("main")
-        assert "Unknown user" in text
+        assert "No such mailbox" in text
         assert "Ask for another address" in text
         assert "3 s later" in text
         assert REASON in text
@@ -46,6 +46,7 @@ class TestSupport:
         assert "不達" in page.inner_text("#result_list")
         page.click("#result_list a:has-text('hanako@example.jp')")
         page.screenshot(path=pictures / "mail-japanese.png", full_page=True)
+        page.screenshot(path=pictures / "mail-ja.png")  # the Japanese README's
 
         text = page.inner_text("main")
         assert "ユーザ不明" in text
@@ -117,3 +118,43 @@ class TestSupport:
         search(page, "ご予約")
 
         assert page.locator("#result_list tbody tr").count() == 2
+
+    def test_releases_a_suppressed_address_and_blocks_it_again(self, open_page, decisions, size, pictures):
+        page = open_page(size)
+        search(page, "full@example.jp")
+        assert "4 temporary bounces in a row" in page.inner_text(".cmc-statement")
+        page.click("#result_list tbody a >> nth=0")
+        assert "Send it again later" not in page.inner_text(".cmc-summary")
+
+        page.click(".cmc-statement button:has-text('Release')")
+        page.fill("#id_note", "she has made room")
+        page.click("text=Yes, release it")
+        assert "full@example.jp is released." in page.inner_text(".messagelist")
+        assert "May be written to." in page.inner_text(".cmc-statement")
+        assert "she has made room" in page.inner_text("main")
+
+        page.click(".cmc-statement button:has-text('Block')")
+        page.click("text=Today")  # its time is empty: the beginning of today has passed
+        page.click("text=Yes, block it")
+        assert "This date has passed." in page.inner_text("main")
+        page.fill("#id_until_0", "2126-12-24")
+        page.click("text=Yes, block it")
+        assert "full@example.jp is blocked until 2126-12-24." in page.inner_text(".messagelist")
+        assert no_sideways(page)
+
+    def test_exports_the_suppressed_addresses(self, open_page, decisions):
+        page = open_page()
+        page.goto(page.url.split("/mail/")[0] + "/suppression/")
+        page.click("text=Suppressed addresses")
+        page.select_option("[name=reason]", "soft")
+        page.click(".cmc-range [type=submit] >> nth=0")
+        page.wait_for_url("**reason=soft*")
+
+        with page.expect_download() as download:
+            page.click("text=Export as CSV")
+
+        text = download.value.path().read_text(encoding="utf-8-sig")
+        found = {row["address"]: row["all_reasons"] for row in csv.DictReader(text.splitlines())}
+        assert found["full@example.jp"] == "soft"
+        assert all("soft" in reasons for reasons in found.values())
+        assert "hanako@example.jp" not in found

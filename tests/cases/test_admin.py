@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from cmc_webhooks import models
 from tests import cases
-from tests.admin.conftest import FACTORIES, browser_of, statements
+from tests.admin.conftest import FACTORIES, browser_of, is_page, statements
 from tests.conftest import CASES, bounce, delivery
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ class TestC53:
         searched = statements(lambda: superuser.open_list(name, q="c18-042@example.com"))
 
         assert [sql for sql in listed if "COUNT(" in sql] == []
-        assert [sql for sql in searched if "reason" in sql.partition("WHERE")[2]] == []
+        assert [sql for sql in searched if "reason" in sql.partition("WHERE")[2] and is_page(sql)] == []
         assert [sql for sql in searched if "%c18-042@example.com%" in sql.lower()] == []
 
 

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from cmc_webhooks import models
+from cmc_webhooks import event_types, models, wire
+from cmc_webhooks.reprocessing import rejections
 from tests import cases
-from tests.conftest import CASES, FORM, delivery
+from tests.conftest import API_KEY, CASES, FORM, delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -27,12 +28,12 @@ def nested(depth, opening="[", closing="]"):
     return opening * depth + '"x"' + closing * depth
 
 
-def both_formats(open_hook, event_text):
+def both_formats(open_hook, event_text, event_type="deliveries"):
     """The answers to one event as an object in JSON, as text in JSON, and in a form."""
-    form = urlencode({"event_type": "deliveries", "server_composition": "pro", "event": event_text}).encode()
+    form = urlencode({"event_type": event_type, "server_composition": "pro", "event": event_text}).encode()
     return [
-        cases.post(open_hook, body(event_text)),
-        cases.post(open_hook, body(json.dumps(event_text))),
+        cases.post(open_hook, body(event_text, event_type)),
+        cases.post(open_hook, body(json.dumps(event_text), event_type)),
         cases.post(open_hook, form, FORM),
     ]
 
@@ -172,3 +173,56 @@ class TestC23:
         assert [answer.json()["new"] for answer in answers] == [1, 0, 0]
         assert cases.row("delivery")["status"] == number
         assert models.DeliveryEvent.objects.get().extra["new"] == number
+
+
+class TestD03:
+    """The raw text of a rejected event is what was sent."""
+
+    def test_a_number_and_a_text_are_two(self, open_hook):
+        answers = [cases.play(open_hook, "D03")[0] for _ in range(2)]
+
+        assert [answer.json() for answer in answers] == [
+            {"new": 1, "repeated": 0, "rejected": 2},
+            {"new": 0, "repeated": 1, "rejected": 2},
+        ]
+        assert sorted(models.RejectedEvent.objects.values_list("raw", flat=True)) == ['"5"', "5"]
+
+    @pytest.mark.parametrize(
+        "raw",
+        ["5", '"5"', "1.50", "-0", "1e400", "true", "false", "null", '"true"', '"null"', '""', "[]", "{}",
+         '[1, "1", [true, null]]', '{"to": [1, 2.0], "n": 1}', '{"to": {}, "to": 2}',
+         '"😀 \u202e\x7f\x85"', '"\\u001b[31m"', '{"\\n": [], "to": []}'],
+        ids=ascii,
+    )  # fmt: skip
+    def test_holds_for_every_value_and_format(self, open_hook, raw):
+        answers = both_formats(open_hook, f'{{"opens": [{raw}]}}', "opens")
+
+        kept = models.RejectedEvent.objects.values_list("raw", flat=True)
+        assert cases.codes(answers) == [200, 200, 200]
+        assert list(kept) == [raw]
+
+    @pytest.mark.parametrize("raw", ["5", '"5"', "true", '{"to": [1], "n": 2}', '"\\ud800"'])
+    def test_is_read_again_as_it_was_sent(self, open_hook, raw):
+        cases.send(open_hook, "opens", event=f'{{"opens": [{raw}]}}')
+        row = models.RejectedEvent.objects.get()
+
+        frame = rejections._frame(row)
+
+        assert wire.read(frame, {}, 1).rejections[0].key == row.pk
+
+    def test_an_event_read_again_is_the_event(self, open_hook, monkeypatch):
+        event = json.dumps({"opens": [delivery(status=5, new=1.5)]})
+        cases.send(open_hook, "opens", event=event)
+
+        row = models.RejectedEvent.objects.get()
+        row.event_type = "deliveries"
+        frame = rejections._frame(row)
+        [record] = wire.read(frame, event_types.RECORD_TYPES, 1).records
+
+        cases.send(open_hook, "deliveries", delivery(status=5, new=1.5))
+        assert record.key == models.DeliveryEvent.objects.get().pk
+
+    def test_the_key_is_removed(self, hook):
+        hook.send("deliveries", {"to": [], "api_key": API_KEY, "n": [{"api_key": 1, "key": API_KEY}]})
+
+        assert json.loads(models.RejectedEvent.objects.get().raw) == {"to": [], "n": [{"key": "[api_key]"}]}

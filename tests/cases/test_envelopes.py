@@ -225,3 +225,89 @@ class TestC19:
         answers = [cases.post(open_hook, multipart(fields), kind) for kind in ("", "application/json", FORM)]
 
         assert [answer.json()["new"] for answer in answers] == [1, 0, 0]
+
+
+class TestD02:
+    """Two lists in one notification."""
+
+    def test_both_lists_are_stored(self, open_hook, sent):
+        answers = [cases.play(open_hook, "D02")[0] for _ in range(2)]
+
+        assert [answer.json() for answer in answers] == [
+            {"new": 2, "repeated": 0, "rejected": 0},
+            {"new": 0, "repeated": 2, "rejected": 0},
+        ]
+        assert cases.row("delivery")["messageId"] == "<d02a@example.com>"
+        assert cases.row("bounce")["messageId"] == "<d02b@example.com>"
+        assert len(sent.of("event_recorded")) == 2
+
+    @pytest.mark.parametrize("event_type", ["deliveries", "bounces", "blocks"])
+    @pytest.mark.parametrize("is_text", [False, True], ids=["object", "text"])
+    def test_holds_for_every_type_and_for_all_three(self, open_hook, event_type, is_text):
+        event = {
+            "blocks": [{"email": "a@example.jp"}],
+            "bounces": [bounce(), "odd"],
+            "deliveries": [delivery(), delivery(status="succeeded")],
+        }
+
+        answer = cases.send(open_hook, event_type, event=json.dumps(event) if is_text else event)
+
+        assert answer.json() == {"new": 4, "repeated": 0, "rejected": 1}
+        assert cases.stored() == {
+            "Mail": 1, "DeliveryEvent": 2, "BounceEvent": 1, "BlockEvent": 1,
+            "RejectedEvent": 1, "Notification": 3,
+        }  # fmt: skip
+
+    def test_holds_for_a_form(self, open_hook):
+        event = json.dumps({"deliveries": [delivery()], "bounces": [bounce()]})
+
+        answer = cases.post(open_hook, urlencode({"event_type": "bounces", "event": event}).encode(), FORM)
+
+        assert answer.json() == {"new": 2, "repeated": 0, "rejected": 0}
+
+    def test_each_event_has_the_key_that_it_has_alone(self, open_hook):
+        cases.play(open_hook, "D02")
+
+        answers = [
+            cases.send(open_hook, name, *json.loads((CASES / "D02.json").read_text())["event"][name])
+            for name in ("deliveries", "bounces")
+        ]
+
+        assert [answer.json()["repeated"] for answer in answers] == [1, 1]
+
+    def test_a_list_of_a_type_never_seen_is_kept(self, open_hook):
+        answer = cases.send(
+            open_hook, "deliveries", event={"deliveries": [delivery()], "opens": [{"to": "a"}]}
+        )
+
+        assert answer.json() == {"new": 1, "repeated": 0, "rejected": 1}
+        assert models.RejectedEvent.objects.get().event_type == "opens"
+
+    @pytest.mark.parametrize(
+        "beside",
+        ['"count": 1', '"bounces": {}', '"bounces": "x"', '"a": 1, "a": [1]', '"bounces": null', '"": []'],
+    )
+    def test_what_is_no_list_beside_it_costs_nothing(self, open_hook, beside):
+        event = f'{{"deliveries": {json.dumps([delivery()])}, {beside}}}'
+
+        answer = cases.send(open_hook, "deliveries", event=event)
+
+        assert answer.status_code == 200
+        assert answer.json()["new"] == 1
+
+    def test_the_list_of_its_type_given_twice_is_refused(self, open_hook):
+        event = f'{{"deliveries": {json.dumps([delivery()])}, " deliveries": []}}'
+
+        answer = cases.send(open_hook, "deliveries", event=event)
+
+        assert answer.status_code == 400
+        assert cases.stored() == {}
+
+    def test_the_limit_counts_all_lists(self, open_hook, settings):
+        settings.CMC_WEBHOOKS_MAX_EVENTS = 2
+        event = {"deliveries": [delivery(), delivery(status="failed")], "bounces": [bounce()]}
+
+        answer = cases.send(open_hook, "deliveries", event=event)
+
+        assert answer.status_code == 413
+        assert cases.stored() == {}

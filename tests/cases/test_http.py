@@ -39,7 +39,7 @@ class TestC44:
 
 
 class TestC45:
-    @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get"])
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get"])
     @pytest.mark.parametrize("path", [HOOK, f"{HOOK}/"])
     @pytest.mark.parametrize("keys", [[], [API_KEY]], ids=["no secret set", "secret set"])
     def test_other_methods_are_not_allowed(self, settings, method, path, keys):
@@ -50,7 +50,6 @@ class TestC45:
 
         assert answer.status_code == 405
         assert "POST" in answer.headers["Allow"]
-        assert answer.content == b"" or method != "HEAD"
         assert cases.stored() == {}
 
     @pytest.mark.parametrize("path", [HOOK, f"{HOOK}/"])

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection
 
-from cmc_webhooks import durable, models
+from cmc_webhooks import models
+from cmc_webhooks.db import transactions
 from tests import cases
 from tests.conftest import CASES, bounce, delivery
 
@@ -219,8 +220,8 @@ class TestC30:
         assert "Retry-After" in answer.headers
 
     def test_a_lock_held_too_long_is_told_and_the_event_stored_later(self, open_hook, sent, monkeypatch):
-        monkeypatch.setattr(durable, "LOCK_SECONDS", 1)
-        monkeypatch.setattr(durable, "TRIES", 2)
+        monkeypatch.setattr(transactions, "LOCK_SECONDS", 1)
+        monkeypatch.setattr(transactions, "TRIES", 2)
         open_hook.post(cases.notification(delivery()))
         before = len(sent)
         if connection.vendor == "sqlite":

@@ -73,10 +73,10 @@ class TestC39:
         with connected(signals.event_recorded, bad), connected(signals.status_changed, bad):
             answers = cases.play(open_hook, "C39")
 
-        owed = models.PendingSignal.objects.all()
+        enqueued = models.PendingSignal.objects.all()
         assert cases.codes(answers) == [200]
-        assert sum(len(row.items) for row in owed) == 6
-        assert {row.last_error for row in owed} == {"RuntimeError"}
+        assert sum(len(row.items) for row in enqueued) == 6
+        assert {row.last_error for row in enqueued} == {"RuntimeError"}
 
     def test_what_was_sent_is_not_owed(self, open_hook, sent):
         cases.play(open_hook, "C39")

@@ -9,9 +9,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import models, retention, store, wire
-from tests import factories
+from cmc_webhooks import models, retention, wire
+from cmc_webhooks.store import deletion
 from tests.conftest import delivery
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ class TestC64PurgingABigTable:
         old.bulk_create([_long_ago(mail, number) for number in range(5000)], batch_size=1000)
         for number in range(10):
             hook.send("deliveries", delivery(f"<new{number}@x>", created="2099-01-01 00:00:00"))
-        remove, removals, answers = store.remove, [], []
+        remove, removals, answers = deletion.remove, [], []
 
         def remove_twice(using, keys, **options):
             removals.append(len(keys))
@@ -46,14 +47,14 @@ class TestC64PurgingABigTable:
         def post(pace, took):
             answers.append(hook.send("deliveries", delivery("<between@x>", created="2099-01-01 00:00:00")))
 
-        monkeypatch.setattr(store, "remove", remove_twice)
+        monkeypatch.setattr(deletion, "remove", remove_twice)
         monkeypatch.setattr(retention.Pace, "after", post)
         monkeypatch.setattr(retention, "FIRST", 500)
         arguments = ("--kind=events", "--days=30", "--batch-size=500", "--pause=0")
-        with pytest.raises(CommandError, match="events 1000 gone"):
+        with pytest.raises(CommandError, match="events 1000 deleted or erased"):
             call_command("cmc_prune", *arguments)
         left = old.count()
-        monkeypatch.setattr(store, "remove", remove)
+        monkeypatch.setattr(deletion, "remove", remove)
         with CaptureQueriesContext(connection) as queries:
             call_command("cmc_prune", *arguments)
 

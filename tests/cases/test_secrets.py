@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 
 from cmc_webhooks import ingest, wire
 from tests import cases
-from tests.conftest import CASES, FORM, Mails, delivery, in_every_way
+from tests.conftest import CASES, FORM, Mails, delivery, in_every_writer
 
 pytestmark = pytest.mark.django_db
 
@@ -189,7 +189,7 @@ class TestC49:
             raise error
 
         error, code = self.FAULTS[fault]
-        in_every_way(monkeypatch, "lock", lambda real: fail)
+        in_every_writer(monkeypatch, "lock", lambda real: fail)
         answer = open_hook.post(*self.bodies(SECRET)[kind])
 
         assert answer.status_code == (400 if kind.startswith("broken") else code)
@@ -230,7 +230,7 @@ class TestC49:
         settings.CMC_WEBHOOKS_BASIC_AUTH = [f"cmc:{SECRET}"]
         settings.CMC_WEBHOOKS_BEARER_TOKENS = [SECRET]
         header = basic(f"cmc:{presented}") if scheme == "Basic" else f"{scheme} {presented}"
-        in_every_way(monkeypatch, "lock", lambda real: lambda *args: 1 / 0)
+        in_every_writer(monkeypatch, "lock", lambda real: lambda *args: 1 / 0)
 
         answer = open_hook.post(BODY, HTTP_AUTHORIZATION=header)
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from cmc_webhooks import models, status
+from cmc_webhooks import models, status, suppression
 from tests import cases
 from tests.conftest import bounce, delivery
 
 pytestmark = pytest.mark.django_db
+
+BLANKS = [" ", "\t", "\r\n", "\xa0", "\u1680", "\u2003", "\u2028", "\u202f", "\u3000", "\u200b", "\ufeff"]
+EVENTS = (models.BounceEvent, models.DeliveryEvent)
 
 
 class TestC12:
@@ -53,7 +56,7 @@ class TestC13:
         mail = models.Mail.objects.get()
         assert (mail.status, mail.delivery_events.count()) == ("failed", 2)
 
-    @pytest.mark.parametrize("code", ["12", "hard", "5.1.1", "", "99 ", "漢", "x" * 200])
+    @pytest.mark.parametrize("code", ["12", "hard", "5.1.1", "", "99x", "漢", "x" * 200])
     def test_holds_for_bounce_codes(self, open_hook, code):
         cases.send(open_hook, "bounces", bounce(status=code))
 
@@ -122,3 +125,82 @@ class TestC14:
             True,
             False,
         ]
+
+
+class TestD01:
+    """Blanks around a status or a code."""
+
+    def test_a_code_and_a_status_lose_their_blanks(self, open_hook):
+        answers = cases.play(open_hook, "D01")
+
+        bounced, delivered = models.BounceEvent.objects.get(), models.DeliveryEvent.objects.get()
+        assert cases.codes(answers) == [200, 200]
+        assert (bounced.bounce_code, bounced.bounce_class, bounced.extra) == ("2", "hard", {"status": " 2"})
+        assert not suppression.may_send("d01@example.jp")
+        assert (delivered.status, delivered.extra) == ("succeeded", {"status": "succeeded "})
+
+    def test_a_later_queued_does_not_overwrite_it(self, open_hook):
+        cases.play(open_hook, "D01")
+        sent = cases.recorded("D01-2.json")[0]
+
+        cases.send(open_hook, "deliveries", sent | {"status": "queued", "created": "2026-11-21 14:03:06"})
+
+        assert models.Mail.objects.get(recipient="d01b@example.jp").status == "succeeded"
+
+    def test_event_keys_are_made_of_what_was_sent(self, open_hook):
+        cases.play(open_hook, "D01")
+
+        keys = [str(event.pk) for model in EVENTS for event in model.objects.all()]
+        assert keys == ["01a1f944-9d90-8f3f-b7b2-44b77a9e16e5", "01a1f944-9d90-8de8-bdc9-ef2448bf16d2"]
+
+    @pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+    @pytest.mark.parametrize("form", ["{0}{1}", "{1}{0}", "{0}{0}{1}{0}"])
+    def test_holds_for_every_blank(self, open_hook, form, blank):
+        word, code = form.format(blank, "failed"), form.format(blank, "10")
+
+        cases.send(open_hook, "deliveries", delivery(status=word))
+        cases.send(open_hook, "bounces", bounce(status=code))
+        cases.send(open_hook, "blocks", {"email": "b@example.jp", "status": code})
+
+        assert models.DeliveryEvent.objects.get().status == "failed"
+        assert models.BounceEvent.objects.get().bounce_class == "suppressed"
+        assert models.BlockEvent.objects.get().bounce_code == "10"
+
+    @pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+    def test_holds_for_the_type_of_the_events(self, open_hook, blank):
+        event = {f"{blank}deliveries": [delivery()]}
+
+        answer = cases.send(open_hook, f"deliveries{blank}", event=event)
+
+        assert answer.json() == {"new": 1, "repeated": 0, "rejected": 0}
+
+    @pytest.mark.parametrize("name", ["apiData", "from", "sourceIp", "senderIp"])
+    def test_holds_for_other_words_that_are_filtered_by(self, open_hook, name):
+        cases.send(open_hook, "deliveries", delivery(**{name: "\u3000word\xa0"}))
+
+        event = models.DeliveryEvent.objects.get()
+        columns = {"apiData": event.mail.api_data, "from": event.mail.header_from}
+        columns |= {"sourceIp": event.source_ip, "senderIp": event.sender_ip}
+        assert columns[name] == "word"
+        assert event.extra == {name: "\u3000word\xa0"}
+
+    @pytest.mark.parametrize("status", [" ", "\u3000", "\u200b"], ids=ascii)
+    def test_blanks_alone_are_no_status(self, open_hook, status):
+        cases.send(open_hook, "deliveries", delivery(status=status))
+
+        event = models.DeliveryEvent.objects.get()
+        assert (event.status, event.extra) == ("", {"status": status})
+
+    def test_a_long_one_is_kept_as_it_was_sent(self, open_hook):
+        word = f" {'x' * 200} "
+
+        cases.send(open_hook, "deliveries", delivery(status=word))
+
+        event = models.DeliveryEvent.objects.get()
+        assert (event.status, event.extra) == ("x" * 32, {"status": word})
+
+    def test_blanks_inside_stay(self, open_hook):
+        cases.send(open_hook, "deliveries", delivery(status="in transit"))
+
+        event = models.DeliveryEvent.objects.get()
+        assert (event.status, event.extra) == ("in transit", {})

@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from cmc_webhooks import models, suppression
-from cmc_webhooks.status import bounce_class
+from cmc_webhooks.bounce_codes import bounce_class
 from tests.conftest import CASES
 
 pytestmark = pytest.mark.django_db

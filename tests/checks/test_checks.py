@@ -5,15 +5,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.db import connection, connections
 from django.test import override_settings
 
 from cmc_webhooks import checks, conf
 from cmc_webhooks.conf import PREFIX
 from cmc_webhooks.models import Mail
-
-README = Path(__file__).parent.parent / "README.md"
+from tests.helpers import pages
 
 
 def ids(messages):
@@ -42,13 +43,13 @@ class TestCheckSettings:
             ({"TIME_ZONE": None}, ["E009"]),
             ({"TIME_ZONE": ""}, ["E009"]),
             ({"DISPATCH": "later"}, ["E010"]),
-            ({"DISPATCH": "tests.factories.nothing"}, ["E010"]),
-            ({"DISPATCH": "tests.factories.START"}, ["E010"]),
-            ({"DISPATCH": "tests.factories.MailFactory"}, []),
+            ({"DISPATCH": "tests.helpers.factories.nothing"}, ["E010"]),
+            ({"DISPATCH": "tests.helpers.factories.START"}, ["E010"]),
+            ({"DISPATCH": "tests.helpers.factories.MailFactory"}, []),
             ({"DISPATCH": ".tasks.wake_up"}, ["E010"]),
             ({"DISPATCH": "../x"}, ["E010"]),
             ({"DISPATCH": ".x"}, ["E010"]),
-            ({"RELATED_OBJECT": ".tests.factories"}, ["E041"]),
+            ({"RELATED_OBJECT": ".tests.helpers.factories"}, ["E041"]),
             ({"RELATED_OBJECT": 1}, ["E041"]),
             ({"EMAIL_BACKEND": "..backend"}, ["E042"]),
             ({"EMAIL_BACKEND": None}, ["E042"]),
@@ -60,13 +61,23 @@ class TestCheckSettings:
             ({"RELATED_OBJECT": "tests.nothing"}, ["E041"]),
             ({"EMAIL_BACKEND": "tests.nothing"}, ["E042"]),
             ({"DROP_SUPPRESSED": "no"}, ["E007"]),
-            ({"RELATED_OBJECT": "tests.factories.START"}, ["E041"]),
+            ({"REST_MAY_LIFT": "yes"}, ["E007"]),
+            ({"COMPOSITION": ""}, ["E087"]),
+            ({"COMPOSITION": ["pro"]}, ["E087"]),
+            ({"COMPOSITION": "pro"}, []),
+            ({"TRANSACTIONAL": True}, ["E088"]),
+            ({"TRANSACTIONAL": "tests.nothing"}, ["E088"]),
+            ({"TRANSACTIONAL": "tests.conftest.delivery"}, []),
+            ({"RELATED_OBJECT": "tests.helpers.factories.START"}, ["E041"]),
             ({"RELATED_OBJECT": "tests.conftest.delivery"}, []),
             ({"MAX_SILENCE": "2h"}, ["E035"]),
             ({"MAX_SILENCE": 0}, ["E035"]),
             ({"MAX_SILENCE": True}, ["E035"]),
             ({"MAX_SILENCE": float("inf")}, ["E035"]),
             ({"MAX_SILENCE": float("nan")}, ["E035"]),
+            ({"MAX_SILENCE": "AUTO"}, ["E035"]),
+            ({"MAX_SILENCE": "auto"}, []),
+            ({"MAX_SILENCE": None}, []),
             ({"MAX_SILENCE": 7200}, []),
             ({"MAX_SILENCE": 0.5}, []),
             ({"EMAIL_BACKEND": "cmc_webhooks.email_backend.SuppressingBackend"}, ["E045"]),
@@ -144,7 +155,7 @@ class TestApi:
             ([object], ["E024"]),
             ([MINE, ".permissions.MayView"], ["E024"]),
             (["tests.nothing"], ["E024"]),
-            (["tests.factories.START"], ["E024"]),
+            (["tests.helpers.factories.START"], ["E024"]),
         ],
         ids=str,
     )
@@ -179,7 +190,10 @@ class TestCheckDatabaseSettings:
             ("postgresql", {}, []),
             ("postgresql", {"CONN_MAX_AGE": None}, []),
             ("postgresql", {"CONN_MAX_AGE": 0}, ["W018"]),
-            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}, []),
+            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}, ["W070"]),
+            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"timeout": 3}}}, []),
+            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"timeout": 10.5}}}, ["W070"]),
+            ("postgresql", {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 2}}}, ["W070"]),
             ("postgresql", {"OPTIONS": {"isolation_level": 3}}, ["W019"]),
             ("postgresql", {"OPTIONS": {"isolation_level": 2}}, []),
             ("mysql", {}, []),
@@ -192,7 +206,7 @@ class TestCheckDatabaseSettings:
         assert self.found(monkeypatch, vendor, **values) == expected
 
     def test_wants_the_whole_app_in_one_database(self):
-        with override_settings(DATABASE_ROUTERS=["tests.test_checks.Scattered"]):
+        with override_settings(DATABASE_ROUTERS=["tests.checks.test_checks.Scattered"]):
             assert "E016" in ids(checks.check_database_settings(None))
 
 
@@ -208,6 +222,49 @@ class TestCheckDatabases:
         monkeypatch.setattr(connection, "vendor", "mysql")
 
         assert ids(checks.check_databases(None, databases=["default"])) == ["E020"]
+
+    def test_says_that_mysql_is_not_tested(self, monkeypatch):
+        monkeypatch.setattr(connection, "mysql_is_mariadb", False, raising=False)
+
+        assert ids(checks.check_databases(None, databases=["default"])) == ["W072"]
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("charset", ["utf8mb3", "latin1"])
+    def test_warns_of_a_table_in_another_charset(self, charset):
+        if connection.vendor != "mysql":
+            pytest.skip("only MariaDB has a charset for each table")
+        table = Mail._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} CONVERT TO CHARACTER SET {charset}")
+        try:
+            found = checks.check_databases(None, databases=["default"])
+        finally:
+            call_command("migrate", "cmc_webhooks", "zero", verbosity=0)
+            call_command("migrate", "cmc_webhooks", verbosity=0)
+
+        assert ids(found) == ["W071"]
+        assert table in found[0].msg
+
+    def test_warns_of_one_column_in_another_charset(self, monkeypatch):
+        asked = []
+
+        class Connection:
+            vendor, mysql_is_mariadb, mysql_version = "mysql", True, (10, 11, 6)
+            cursor = staticmethod(lambda: Cursor())
+
+        class Cursor:
+            __enter__ = __exit__ = lambda self, *args: self
+            execute = staticmethod(lambda *args: asked.append(args))
+            fetchall = staticmethod(lambda: [("cmc_webhooks_mail",)])
+
+        monkeypatch.setattr(checks.databases, "connections", {"default": Connection})
+
+        found = checks.check_databases(None, databases=["default"])
+
+        assert ids(found) == ["W071"]
+        assert "cmc_webhooks_mail" in found[0].msg
+        ours = apps.get_app_config("cmc_webhooks").get_models()
+        assert asked[0][1] == [model._meta.db_table for model in ours]
 
     def test_is_content_with_the_databases_of_the_tests(self):
         assert checks.check_databases(None, databases=["default"]) == []
@@ -235,20 +292,21 @@ class TestRegister:
 
         assert ids(ours) == []
 
-    def test_gives_each_check_an_id_of_its_own_that_the_readme_explains(self):
+    def test_gives_each_check_an_id_of_its_own_that_the_docs_explain(self):
         source = "".join(path.read_text() for path in Path(checks.__file__).parent.glob("*.py"))
 
         used = re.findall(r'"([EW]\d{3})",', source)
 
         assert len(used) == len(set(used))
-        missing = [number for number in used if number not in README.read_text()]
-        assert missing == [], f"README.md, table of checks: add {missing}"
+        table = pages.text("reference/checks")
+        missing = [number for number in used if number not in table]
+        assert missing == [], f"reference/checks.md, table of checks: add {missing}"
 
 
 class TestDefaults:
-    def test_are_all_in_the_readme(self):
-        table = README.read_text()
+    def test_are_all_in_the_docs(self):
+        table = pages.text("reference/settings")
 
         missing = [name for name in conf.DEFAULTS if f"`{name}`" not in table]
 
-        assert missing == [], f"README.md, table of settings: add {missing}"
+        assert missing == [], f"reference/settings.md, table of settings: add {missing}"

@@ -5,7 +5,7 @@ from django.test import override_settings
 
 from cmc_webhooks import checks
 from cmc_webhooks.conf import PREFIX
-from tests.test_checks import ids
+from tests.checks.test_checks import ids
 
 
 def found(**values):
@@ -21,10 +21,19 @@ class TestCheckKeeping:
             ({"RETENTION": {"events": "90"}}, ["E013"]),
             ({"RETENTION": 90}, ["E013"]),
             ({"RETENTION": {"events": 30}}, ["W014"]),
+            ({"RETENTION": {"signals": 1, "events": 90}}, []),
+            ({"RETENTION": {"signals": 7, "events": 30}}, ["W014"]),
+            ({"RETENTION": {"signals": 0}}, ["E013"]),
             ({"SUPPRESSION": {"hard": 1}}, ["E040"]),
             ({"SUPPRESSION": {"soft": 0}}, ["E040"]),
             ({"SUPPRESSION": {"window": None}}, ["E040"]),
             ({"SUPPRESSION": 3}, ["E040"]),
+            ({"SUPPRESSION": {"apart": -1}}, ["E040"]),
+            ({"SUPPRESSION": {"apart": None}}, ["E040"]),
+            ({"SUPPRESSION": {"soft_expires": 0}}, ["E040"]),
+            ({"SUPPRESSION": {"apart": 0, "soft_expires": None}}, []),
+            ({"RETENTION": {"mails": 300}, "SUPPRESSION": {"soft_expires": 400}}, ["W043"]),
+            ({"RETENTION": {"mails": 300}, "SUPPRESSION": {"soft_expires": None}}, ["W043"]),
             ({"SUPPRESSION": {"soft": 1, "window": 7, "expires": None}}, []),
             ({"RETENTION": {"events": 90, "personal": 400}}, []),
             ({"RETENTION": {"mails": 179}}, ["W043"]),
@@ -42,7 +51,7 @@ class TestCheckKeeping:
     def test_names_each_mistake(self, values, expected):
         assert ids(found(**values)) == expected
 
-    @pytest.mark.parametrize(("expires", "hint"), [(200, "for 200 days at least"), (None, "Keep them, or")])
+    @pytest.mark.parametrize(("expires", "hint"), [(200, "for at least 200 days"), (None, "Keep them, or")])
     def test_says_what_goes_too_soon_and_how_long_to_keep_it(self, expires, hint):
         [message] = found(RETENTION={"mails": 90, "personal": 90}, SUPPRESSION={"expires": expires})
 

@@ -7,7 +7,7 @@ from django.test import override_settings
 
 from cmc_webhooks import checks
 from cmc_webhooks.conf import PREFIX
-from tests.test_checks import ids
+from tests.checks.test_checks import ids
 
 GOOD_SECRET = "a-secret-of-enough-letters"
 OTHER_SECRET = "a-token-of-enough-letters"

@@ -5,7 +5,7 @@ from django.test import override_settings
 from django.urls import include, path, set_script_prefix
 
 from cmc_webhooks import checks
-from tests.test_checks import ids
+from tests.checks.test_checks import ids
 
 
 class Urlconf:

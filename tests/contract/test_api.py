@@ -12,14 +12,20 @@ from django.test import Client
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks
 
-from cmc_webhooks import ingest, models, statistics, wire
-from tests import factories
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.statistics import rollup
 from tests.api.conftest import user_with
 from tests.conftest import bounce, delivery, notification
+from tests.helpers import factories
 
 EXAMPLES = int(os.environ.get("CMC_CONTRACT") or 30)
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
-VIEWS = ("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent")
+VIEWS = (
+    *("mail", "deliveryevent", "bounceevent", "blockevent", "notification", "rejectedevent"),
+    "suppression",
+)
+TOKEN = "t" * 32
+"""The token against forged requests, as cookie and as header."""
 FORGIVEN = [checks.negative_data_rejection, checks.positive_data_acceptance]
 """The webhook keeps what a schema would refuse, and refuses what is ambiguous; times may be of any year."""
 
@@ -37,14 +43,14 @@ def site(live_server, settings):
     ):
         ingest.receive(wire.decode(notification(event_type, event)))
     factories.BlockEventFactory()
-    statistics.roll_up("default")
+    rollup.roll_up("default")
     return live_server.url
 
 
 def cookies_of(user):
     client = Client()
     client.force_login(user)
-    return {name: morsel.value for name, morsel in client.cookies.items()}
+    return {"csrftoken": TOKEN, **{name: morsel.value for name, morsel in client.cookies.items()}}
 
 
 @pytest.fixture(params=["anonymous", "viewer", "superuser"])
@@ -61,12 +67,13 @@ class TestContract:
     @SCHEMA.exclude(path="/cmc/webhook").parametrize()
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def test_holds(self, case, site, who):
-        answer = case.call(base_url=site, cookies=who)
+        answer = case.call(base_url=site, cookies=who, headers={"X-CSRFToken": TOKEN})
 
         assert answer.status_code < 500
         if not who:
             assert answer.status_code in (401, 403, 404, 405, 406)
-        if case.method == "GET":
+            assert not models.Suppression.objects.exists()
+        if case.method in ("GET", "POST"):
             case.validate_response(answer, excluded_checks=FORGIVEN)
 
     @pytest.mark.parametrize("secret", [[], ["a-secret-of-16-letters"]], ids=["open", "closed"])

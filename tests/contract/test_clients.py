@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from cmc_webhooks import models
-from tests import factories
 from tests.api.conftest import user_with
 from tests.contract.test_api import cookies_of
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

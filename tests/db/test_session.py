@@ -6,8 +6,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import keyset, models
-from tests.factories import MailFactory
+from cmc_webhooks import models
+from cmc_webhooks.db import keyset, session
+from tests.helpers.factories import MailFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,3 +79,34 @@ class TestFewRows:
         found = keyset.read(models.Mail.objects.all(), ["id"], size=1)
 
         assert len(found.rows) == 1
+
+
+def scans_tables():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_seqscan")
+        return cursor.fetchone() == ("on",)
+
+
+class TestAvoidTableScans:
+    def test_finds_the_rows_and_their_number_on_any_database(self):
+        mails = MailFactory.create_batch(3)
+
+        with session.avoid_table_scans(connection):
+            found = set(models.Mail.objects.all())
+            streamed = set(models.Mail.objects.iterator(chunk_size=2))
+            deleted = models.Mail.objects.filter(pk=mails[0].pk)._raw_delete("default")
+
+        assert found == streamed == set(mails)
+        assert deleted == 1
+
+    @on_postgresql
+    def test_holds_for_a_statement_or_to_the_end_of_its_transaction(self):
+        with session.avoid_table_scans(connection):
+            inside = scans_tables()
+        outside = scans_tables()
+        with transaction.atomic():
+            with session.avoid_table_scans(connection):
+                models.Mail.objects.exists()
+            later = scans_tables()
+
+        assert (inside, outside, later, scans_tables()) == (False, True, False, True)

@@ -14,8 +14,8 @@ from django.db import (
 )
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import durable
-from tests.factories import NotificationFactory
+from cmc_webhooks.db import transactions
+from tests.helpers.factories import NotificationFactory
 
 USING = "default"
 
@@ -49,7 +49,7 @@ def backend(monkeypatch, db):
         monkeypatch.setattr(connection, "vendor", vendor)
 
     fake = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None)
-    monkeypatch.setattr(durable, "time", fake)
+    monkeypatch.setattr(transactions, "time", fake)
     return become
 
 
@@ -65,6 +65,8 @@ PASSING = [
     pytest.param("mysql", OperationalError(1205, "x"), {}, id="MariaDB: lock time-out"),
     pytest.param("mysql", OperationalError(2006, "x"), {}, id="MariaDB: gone away"),
     pytest.param("mysql", IntegrityError(1062, "x"), {}, id="MariaDB: rival with one key"),
+    pytest.param("mysql", OperationalError(1047, "x"), {}, id="Galera: the node has left its cluster"),
+    pytest.param("mysql", OperationalError(1180, "x"), {}, id="Galera: refused in COMMIT"),
     pytest.param("sqlite", OperationalError("x"), {"sqlite_errorcode": 5}, id="SQLite: busy"),
     pytest.param("sqlite", OperationalError("x"), {"sqlite_errorcode": 517}, id="SQLite: busy snapshot"),
     pytest.param("sqlite", IntegrityError("x"), {"sqlite_errorcode": 1555}, id="SQLite: rival with one key"),
@@ -99,7 +101,7 @@ class TestRun:
         backend(vendor)
         work, tries = failing(error, 3, **facts)
 
-        assert durable.run(USING, work) == "done"
+        assert transactions.run(USING, work) == "done"
         assert len(tries) == 4
 
     @pytest.mark.parametrize(("vendor", "error", "facts"), OF_THE_DATA)
@@ -107,8 +109,8 @@ class TestRun:
         backend(vendor)
         work, tries = failing(error, 9, **facts)
 
-        with pytest.raises(durable.Unstorable):
-            durable.run(USING, work)
+        with pytest.raises(transactions.Unstorable):
+            transactions.run(USING, work)
         assert len(tries) == 1
 
     @pytest.mark.parametrize(("vendor", "error", "facts"), STRANGE)
@@ -121,58 +123,95 @@ class TestRun:
             close=lambda: closed.append(True),
             close_if_unusable_or_obsolete=lambda: None,
         )
-        monkeypatch.setattr(durable, "connections", {USING: fake})
+        monkeypatch.setattr(transactions, "connections", {USING: fake})
         once, tries_of_once = failing(error, 1, **facts)
         always, tries_of_always = failing(error, 9, **facts)
 
-        answer = durable.run(USING, once)
-        with pytest.raises(durable.Unavailable):
-            durable.run(USING, always)
+        answer = transactions.run(USING, once)
+        with pytest.raises(transactions.Unavailable):
+            transactions.run(USING, always)
 
         assert answer == "done"
         assert (len(tries_of_once), len(tries_of_always)) == (2, 2)
         assert closed == [True, True]
+
+    @pytest.mark.parametrize("number", [1047, 1180])
+    def test_retries_what_galera_refuses_on_a_new_connection(self, monkeypatch, number):
+        fake = SimpleNamespace(vendor="mysql", connection="node 1", in_atomic_block=False)
+        fake.close = lambda: setattr(fake, "connection", None)
+        fake.close_if_unusable_or_obsolete = lambda: None
+        monkeypatch.setattr(transactions, "connections", {USING: fake})
+        seen = []
+
+        def work():
+            seen.append(fake.connection)
+            if len(seen) == 1:
+                raise OperationalError(number, "x")
+            return "done"
+
+        assert transactions.run(USING, work) == "done"
+        assert seen == ["node 1", None]
+
+    @pytest.mark.parametrize("vendor", ["postgresql", "mysql"])
+    def test_does_not_count_lost_connections_as_attempts(self, monkeypatch, vendor):
+        fake = SimpleNamespace(vendor=vendor, connection=None, in_atomic_block=False)
+        fake.close_if_unusable_or_obsolete = lambda: None
+        clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + 0.5))
+        now = [0.0]
+        monkeypatch.setattr(transactions, "connections", {USING: fake})
+        monkeypatch.setattr(transactions, "time", clock)
+        soon, tries_of_soon = failing(OperationalError(2002, "x"), 12)
+        never, tries_of_never = failing(OperationalError(2002, "x"), 99)
+
+        answer = transactions.run(USING, soon)
+        now[0] = 0.0
+        with pytest.raises(transactions.Unavailable):
+            transactions.run(USING, never)
+
+        assert (answer, len(tries_of_soon)) == ("done", 13)
+        assert 12 < len(tries_of_never) < 25
+        assert now[0] < transactions.SECONDS_IN_ALL
 
     @pytest.mark.parametrize(("vendor", "error", "facts"), LASTING)
     def test_gives_up_at_once_what_will_not_pass(self, backend, vendor, error, facts):
         backend(vendor)
         work, tries = failing(error, 9, **facts)
 
-        with pytest.raises(durable.Unavailable):
-            durable.run(USING, work)
+        with pytest.raises(transactions.Unavailable):
+            transactions.run(USING, work)
         assert len(tries) == 1
 
     def test_gives_up_after_its_tries(self, backend):
         backend("mysql")
         work, tries = failing(OperationalError(1213, "text with a@example.jp"), 9)
 
-        with pytest.raises(durable.Unavailable, match=r"^OperationalError 1213$"):
-            durable.run(USING, work)
-        assert len(tries) == durable.TRIES
+        with pytest.raises(transactions.Unavailable, match=r"^OperationalError 1213$"):
+            transactions.run(USING, work)
+        assert len(tries) == transactions.TRIES
 
     def test_gives_up_after_its_time(self, backend, monkeypatch):
         backend("mysql")
         clock = iter([0.0, 3.0, 11.0])
         fake = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None)
-        monkeypatch.setattr(durable, "time", fake)
+        monkeypatch.setattr(transactions, "time", fake)
         work, tries = failing(OperationalError(1205, "x"), 9)
 
-        with pytest.raises(durable.Unavailable):
-            durable.run(USING, work)
+        with pytest.raises(transactions.Unavailable):
+            transactions.run(USING, work)
         assert len(tries) == 2
 
     def test_takes_a_lasting_conflict_for_a_fault_of_the_data(self, backend):
         backend("mysql")
         work, _ = failing(IntegrityError(1062, "x"), 9)
 
-        with pytest.raises(durable.Unstorable):
-            durable.run(USING, work)
+        with pytest.raises(transactions.Unstorable):
+            transactions.run(USING, work)
 
     def test_lets_other_errors_through(self, db):
         work, _ = failing(KeyError("x"), 1)
 
         with pytest.raises(KeyError):
-            durable.run(USING, work)
+            transactions.run(USING, work)
 
     @pytest.mark.django_db(transaction=True)
     def test_connects_again_after_a_lost_connection(self):
@@ -189,7 +228,7 @@ class TestRun:
                 cursor.execute("SELECT 1")
                 return cursor.fetchone()[0]
 
-        assert durable.run(USING, work) == 1
+        assert transactions.run(USING, work) == 1
         assert len(tries) == 2
 
 
@@ -208,17 +247,17 @@ class TestAtomic:
                 return str(cursor.fetchone()[0])
 
         before = limit()
-        with durable.atomic(USING):
+        with transactions.atomic(USING):
             within = limit()
 
-        assert within.rstrip("s") == str(durable.LOCK_SECONDS)
+        assert within.rstrip("s") == str(transactions.LOCK_SECONDS)
         assert limit() == before != within
 
     def test_sets_the_wait_on_the_way_of_the_first_statement(self):
         if connection.vendor != "postgresql":
             pytest.skip("PostgreSQL alone has a setting for a transaction")
 
-        with CaptureQueriesContext(connection) as captured, durable.atomic(USING):
+        with CaptureQueriesContext(connection) as captured, transactions.atomic(USING):
             for _ in range(2):
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT %s", [7])
@@ -234,7 +273,7 @@ class TestAtomic:
 
         with (
             CaptureQueriesContext(connection) as captured,
-            durable.atomic(USING),
+            transactions.atomic(USING),
             connection.cursor() as cursor,
         ):
             cursor.execute("SHOW lock_timeout")
@@ -245,12 +284,12 @@ class TestAtomic:
     def test_is_refused_inside_another_transaction(self):
         from django.db import transaction
 
-        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"), durable.atomic(USING):
+        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"), transactions.atomic(USING):
             raise AssertionError("not reached")
 
     def test_leaves_nothing_behind_after_an_error(self):
         def work():
-            with durable.atomic(USING):
+            with transactions.atomic(USING):
                 NotificationFactory()
                 raise KeyError
 

@@ -1,4 +1,4 @@
-"""What is owed is swept up: sent, put off, given up, and shared by rivals."""
+"""What is enqueued is swept up: sent, put off, given up, and shared by rivals."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import pytest
 from django.db import connections
 
 from cmc_webhooks import dispatch, models, signals, wire
-from cmc_webhooks.calls import Call
-from tests import factories
-from tests.outbox import USING, calls
+from cmc_webhooks.dispatch import outbox, retries, sweeper
+from cmc_webhooks.dispatch.calls import SignalCall
+from tests.helpers import factories
+from tests.helpers.outbox import USING, calls
 
 
 def due(*made, attempts=0, error=""):
-    """A row that is owed and due."""
-    owed = dispatch.owe(USING, made, leased=False)
-    models.PendingSignal.objects.filter(pk__in=[row.pk for row, _ in owed]).update(
+    """A row that is enqueued and due."""
+    enqueued = dispatch.enqueue(USING, made, leased=False)
+    models.PendingSignal.objects.filter(pk__in=[row.pk for row, _ in enqueued]).update(
         attempts=attempts, last_error=error
     )
-    return models.PendingSignal.objects.get(pk=owed[0].row.pk)
+    return models.PendingSignal.objects.get(pk=enqueued[0].row.pk)
 
 
 @pytest.mark.django_db
@@ -33,7 +34,7 @@ class TestSweep:
 
         swept = dispatch.sweep(USING)
 
-        assert swept == dispatch.Swept(sent=2)
+        assert swept == dispatch.SweepResult(sent=2)
         assert [(name, arguments["event"]) for name, _, arguments in sent] == [
             ("event_recorded", recorded.event),
             ("status_changed", recorded.event),
@@ -44,9 +45,9 @@ class TestSweep:
 
     def test_tells_of_blocks_without_a_mail(self, sent):
         event = factories.BlockEventFactory()
-        due(Call("event_recorded", event, None))
+        due(SignalCall("event_recorded", event, None))
 
-        assert dispatch.sweep(USING) == dispatch.Swept(sent=1)
+        assert dispatch.sweep(USING) == dispatch.SweepResult(sent=1)
         assert sent[0][1:] == (models.BlockEvent, {**sent[0][2], "event": event, "mail": None})
 
     def test_costs_few_statements_a_row(self, sent, django_assert_max_num_queries):
@@ -58,11 +59,11 @@ class TestSweep:
             assert dispatch.sweep(USING).sent == 24
 
     def test_leaves_what_is_leased_paused_or_dead(self, sent):
-        dispatch.owe(USING, calls(1), leased=True)
+        dispatch.enqueue(USING, calls(1), leased=True)
         due(*calls(1))
         models.PendingSignal.objects.filter(attempts=0).update(state="dead")
 
-        assert dispatch.sweep(USING) == dispatch.Swept()
+        assert dispatch.sweep(USING) == dispatch.SweepResult()
         assert sent == []
 
     def test_gives_each_call_of_a_row_claimed_twice_a_count_of_its_own(self, receiver):
@@ -76,7 +77,7 @@ class TestSweep:
 
         receiver(signals.status_changed, kill)
         kills = 0
-        for _ in range(2 * dispatch.MAX_ATTEMPTS):
+        for _ in range(2 * retries.MAX_ATTEMPTS):
             try:
                 dispatch.sweep(USING)
             except SystemExit:
@@ -84,7 +85,7 @@ class TestSweep:
             models.PendingSignal.objects.update(available_at=0)
 
         row = models.PendingSignal.objects.get()
-        assert kills == dispatch.MAX_ATTEMPTS - 1  # the first attempt was another process's
+        assert kills == retries.MAX_ATTEMPTS - 1  # the first attempt was another process's
         assert (row.state, row.last_error, len(row.items)) == ("dead", "Killed", 1)
         assert row.facts[0]["event"] == str(killer.event.pk)
 
@@ -93,7 +94,7 @@ class TestSweep:
         due(calls(1)[0])
         pauses = []
 
-        for _ in range(dispatch.MAX_ATTEMPTS):
+        for _ in range(retries.MAX_ATTEMPTS):
             dispatch.sweep(USING)
             row = models.PendingSignal.objects.get()
             pauses.append(round((row.available_at - time.time() * 1000) / 1000))
@@ -101,7 +102,7 @@ class TestSweep:
 
         assert pauses == [30, 60, 120, 240, 480, 960, 1920, 3840]
         assert (row.state, row.attempts) == ("dead", 8)
-        assert dispatch.sweep(USING) == dispatch.Swept()
+        assert dispatch.sweep(USING) == dispatch.SweepResult()
 
     def test_keeps_since_when_a_signal_is_owed(self, receiver):
         receiver(signals.event_recorded, lambda **kwargs: 1 / 0)
@@ -118,14 +119,14 @@ class TestSweep:
 
         swept = dispatch.sweep(USING)
 
-        assert (swept, sent) == (dispatch.Swept(failed=2), [])
+        assert (swept, sent) == (dispatch.SweepResult(failed=2), [])
         assert set(models.PendingSignal.objects.values_list("last_error", flat=True)) == {"DoesNotExist"}
 
     def test_stops_when_told_to_and_when_its_time_is_over(self, sent):
         due(*calls(1))
 
-        assert dispatch.sweep(USING, stopped=lambda: True) == dispatch.Swept()
-        assert dispatch.sweep(USING, seconds=0) == dispatch.Swept()
+        assert dispatch.sweep(USING, stopped=lambda: True) == dispatch.SweepResult()
+        assert dispatch.sweep(USING, seconds=0) == dispatch.SweepResult()
         assert models.PendingSignal.objects.count() == 1
 
     def test_stops_between_two_signals_and_gives_back_the_rest(self, sent):
@@ -137,13 +138,14 @@ class TestSweep:
         row = models.PendingSignal.objects.get()
         assert (len(row.items), row.attempts) == (3, 0)
         assert row.available_at <= time.time() * 1000
-        assert [swept] == told == [dispatch.Swept(sent=1)]
+        assert [swept] == told == [dispatch.SweepResult(sent=1)]
 
     def test_stops_before_its_lease_ends(self, sent, monkeypatch):
         due(*calls(2))
         clock = iter([0.0, 0.0, 0.0, 1.0, 269.0, 271.0, *[1000.0] * 9])
         fake = SimpleNamespace(monotonic=lambda: next(clock), time_ns=time.time_ns)
-        monkeypatch.setattr(dispatch, "time", fake)
+        for module in (outbox, sweeper):
+            monkeypatch.setattr(module, "time", fake)
 
         swept = dispatch.sweep(USING, seconds=500)
 

@@ -14,7 +14,7 @@ from django.utils import translation
 
 import cmc_webhooks
 from cmc_webhooks import checks, models
-from cmc_webhooks.status import BOUNCE_CODES, BounceClass
+from cmc_webhooks.bounce_codes import BOUNCE_CODES, BounceClass
 
 PACKAGE = Path(cmc_webhooks.__file__).parent
 CATALOGUE = Path("locale") / "ja" / "LC_MESSAGES" / "django.po"
@@ -82,12 +82,12 @@ class TestJapanese:
             names = {str(model._meta.verbose_name) for model in (models.Mail, models.BounceEvent)}
 
         assert english & japanese == set()
-        assert names == {"メール", "バウンスイベント"}
+        assert names == {"メール", "不達イベント（バウンス）"}
 
     def test_is_there_for_the_messages_of_checks(self, settings):
         settings.CMC_WEBHOOKS_API_KEYS = []
         with translation.override("ja"):
             messages = {message.id: message for message in checks.check_secrets(None)}
 
-        assert messages["cmc_webhooks.E001"].msg.startswith("認証情報が設定されていない")
+        assert messages["cmc_webhooks.E001"].msg.startswith("シークレットが設定されていない")
         assert messages["cmc_webhooks.E001"].hint.startswith("CMC_WEBHOOKS_API_KEYS")

@@ -1,4 +1,4 @@
-"""What the README says one may rely on is there, and is what `tests/public_api.txt` has of it."""
+"""What the docs say one may rely on is there, and is what `public_api.txt` has of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django.core.management import get_commands, load_command_class
 from django.db.models import Model
 from django.dispatch import Signal
 
-from cmc_webhooks import querysets
 from cmc_webhooks.conf import DEFAULTS, PREFIX
-from tests import readme
+from cmc_webhooks.models import querysets
+from tests.helpers import pages
 
 FILE = Path(__file__).parent / "public_api.txt"
 HOW = (
-    "What breaks needs a deprecation first, see the README. If nothing does: "
-    "CMC_WRITE_API=1 pytest tests/test_public_api.py"
+    "What breaks needs a deprecation first, see docs/en/reference/python.md. If nothing does: "
+    "CMC_WRITE_API=1 pytest tests/docs/test_public_api.py"
 )
 OF_EVERY_COMMAND = {
     *("-h", "-v", "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback"),
@@ -30,11 +30,11 @@ OF_EVERY_COMMAND = {
 
 
 def promised():
-    """The names of the README's table, by module."""
-    table = readme.chapter("What you may rely on")
-    rows = re.findall(r"^\| `(cmc_webhooks[\w.]*)` \| (.+) \|$", table, re.MULTILINE)
-    assert len(rows) > 10
-    return {module: re.findall(r"`(\w+)`", names) for module, names in rows}
+    """The names of the page in the docs, by module."""
+    page = pages.text("reference/python")
+    entries = re.findall(r"^`(cmc_webhooks[\w.]*)`\n: ((?:.+\n)+)", page, re.MULTILINE)
+    assert len(entries) > 10
+    return {module: re.findall(r"`(\w+)`", names) for module, names in entries}
 
 
 def described(name, value):
@@ -50,6 +50,8 @@ def described(name, value):
         return [f"{name}: a signal"]
     value = getattr(value, "func", value)  # a task
     value = getattr(value, "__wrapped__", value)  # a fixture
+    if getattr(value, "_is_protocol", False):
+        return [f"{name}{signature(value.__call__)}"]
     if isinstance(value, type):
         methods = [
             f"{name}.{each}{signature(method)}"
@@ -96,6 +98,13 @@ class TestWhatOneMayRelyOn:
     def test_is_in_its_module_and_meant_for_others(self, module, names):
         found = pytest.importorskip(module)
         missing = [name for name in names if name not in getattr(found, "__all__", [*vars(found)])]
+
+        assert missing == []
+
+    @pytest.mark.parametrize(("module", "names"), promised().items(), ids=lambda value: str(value)[:40])
+    def test_is_used_in_the_project_that_type_checkers_read(self, module, names):
+        used = "".join(path.read_text() for path in sorted((FILE.parents[1] / "consumer").glob("*.py")))
+        missing = [name for name in names if not re.search(rf"\b{name}\b", used)]
 
         assert missing == []
 

@@ -7,13 +7,14 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncRequestFactory, RequestFactory
 from django.utils import timezone
 
-from cmc_webhooks import streams
+from cmc_webhooks import downloads
+from cmc_webhooks.downloads import streaming
 
 LINES = [f"line {number}\n" for number in range(20_000)]
 
 
 def download(request, lines):
-    return streams.download(request, lines, content_type="text/plain", filename="a.txt")
+    return downloads.download(request, lines, content_type="text/plain", filename="a.txt")
 
 
 def parts_of(answer):
@@ -41,7 +42,7 @@ class TestDownload:
     def test_is_sent_in_few_parts(self, factory):
         parts = parts_of(download(factory.get("/"), LINES))
 
-        assert {len(part) // streams.CHUNK for part in parts[:-1]} == {1}
+        assert {len(part) // streaming.CHUNK for part in parts[:-1]} == {1}
 
     def test_makes_lines_when_they_are_sent(self, factory):
         made = []
@@ -67,7 +68,7 @@ class TestDownload:
     def test_tells_times_in_the_zone_of_the_request(self, factory):
         def lines():
             for _ in range(3):
-                yield timezone.get_current_timezone_name().ljust(streams.CHUNK)
+                yield timezone.get_current_timezone_name().ljust(streaming.CHUNK)
 
         with timezone.override(ZoneInfo("Asia/Tokyo")):
             answer = download(factory.get("/"), lines())

@@ -7,9 +7,13 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
-from cmc_webhooks import erasure, ingest, models, store, suppression, wire
-from tests import factories
+from cmc_webhooks import erasure, ingest, models, suppression, wire
+from cmc_webhooks.erasure import matching
+from cmc_webhooks.store import deletion
+from cmc_webhooks.suppression import lookup
 from tests.conftest import bounce, delivery, notification
+from tests.erasure import test_matching
+from tests.helpers import factories
 
 USING = "default"
 ADDRESS = "hanako@example.jp"
@@ -52,10 +56,11 @@ def history():
 
 
 def everything():
-    """All that is stored, as one text in which nothing is escaped."""
+    """All that is stored but the trail, as one text in which nothing is escaped."""
     tables = [
         list(model._default_manager.order_by("pk").values())
         for model in apps.get_app_config("cmc_webhooks").get_models()
+        if model is not models.Trail
     ]
     return json.dumps(tables, default=str, ensure_ascii=False)
 
@@ -71,7 +76,9 @@ class TestErase:
 
         erased = erasure.erase("Hanako <HANAKO@Example.jp>")
 
-        assert erased == erasure.Erased(mails=1, blocks=1, rejected=3, others=2)  # a mail and its event
+        assert erased == erasure.Erased(
+            mails=1, blocks=1, rejected=3, others=3
+        )  # a mail, its event, a reason
         assert [spelling for spelling in SPELLINGS if spelling.lower() in everything().lower()] == []
         assert counts() == before
 
@@ -83,6 +90,32 @@ class TestErase:
         assert (mail.address, mail.subject) == ("taro@example.jp", "メールマガジンのテスト")
         assert (mail.reason, event.reason, event.extra) == ("", "", {"n": "1"})
         assert models.RejectedEvent.objects.exclude(raw="").get().raw.count("other@example.jp") == 1
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            ADDRESS,
+            f"Hanako <{ADDRESS}>",
+            f'"{ADDRESS}" <shop@example.jp>',
+            f"{'x' * 400}@example.jp, {ADDRESS}",
+        ],
+    )
+    def test_blanks_the_address_of_a_sender_with_its_header(self, header):
+        receive("deliveries", delivery(to="taro@x.jp", **{"from": header}))
+
+        erased = erasure.erase(ADDRESS)
+
+        mail = models.Mail.objects.get()
+        assert (mail.recipient, mail.header_from, mail.sender) == ("taro@x.jp", "", "")
+        assert erased == erasure.Erased(others=1)
+
+    def test_keeps_the_address_of_a_sender_that_is_another(self):
+        receive("deliveries", delivery(to="taro@x.jp", subject=ADDRESS, **{"from": "Shop <shop@x.jp>"}))
+
+        erasure.erase(ADDRESS)
+
+        mail = models.Mail.objects.get()
+        assert (mail.subject, mail.header_from, mail.sender) == ("", "Shop <shop@x.jp>", "shop@x.jp")
 
     @pytest.mark.parametrize(
         ("address", "text"),
@@ -136,9 +169,9 @@ class TestErase:
         def meanwhile(done):
             others = mails - {models.DeliveryEvent.objects.exclude(extra__has_key="cc").get().mail_id}
             if how == "deleted":
-                store.remove_mails(USING, list(others))
+                deletion.remove_mails(USING, list(others))
             else:
-                store.blank_mails(USING, list(others))
+                deletion.blank_mails(USING, list(others))
 
         calls = iter([meanwhile])
         erasure.erase(ADDRESS, progress=lambda done: next(calls, id)(done) if done else None)
@@ -201,6 +234,38 @@ class TestErase:
         assert erasure.erase("an@example.jp").others == 2
         assert text not in everything()
 
+    @pytest.mark.parametrize("text", test_matching.ALL.values(), ids=test_matching.ALL)
+    def test_finds_each_spelling_in_each_text(self, text):
+        more = {"subject": text, "from": text, "returnPath": text, "apiData": text, "cc": [text]}
+        receive("deliveries", delivery("<a@x>", to="taro@x.jp", reason=text, **more), delivery(to=[text]))
+        receive("bounces", bounce(f"<{text}>", to="taro@x.jp", reason=f"<{text}>: unknown", more={text: "1"}))
+        receive("blocks", {"email": "taro@x.jp", "status": "2", "note": {"x": [text]}})
+        suppression.block("taro@x.jp", note=text)
+        rejected = models.RejectedEvent.objects.get()
+        factories.RejectedEventFactory(raw=rejected.raw[:-5], error=text)  # cut, as a long one is
+
+        erased = erasure.erase(ADDRESS)
+
+        assert text.lower() not in everything().lower()
+        assert not matching.names(json.loads(everything()), ADDRESS)
+        assert erased == erasure.Erased(rejected=2, others=8)  # one is the row of `Trail` about the block
+
+    @pytest.mark.parametrize("text", test_matching.OTHERS.values(), ids=test_matching.OTHERS)
+    def test_leaves_whole_what_only_contains_it_when_decoded(self, text):
+        receive("deliveries", delivery("<a@x>", to="taro@x.jp", reason=text, cc=text), delivery(to=[text]))
+        receive("blocks", {"email": text, "status": "2"})
+        before = everything()
+
+        assert erasure.erase(ADDRESS) == erasure.Erased()
+        assert everything() == before
+
+    @pytest.mark.parametrize("to", ["hanako%40example.jp", r"hanako\u0040example.jp", "hanako＠example.jp"])
+    def test_takes_a_recipient_in_any_spelling_for_the_person(self, to):
+        receive("deliveries", delivery("<a@x>", to=to, subject="花子への件名"))
+
+        assert erasure.erase(ADDRESS).others == 1
+        assert "花子への件名" not in everything()
+
     @pytest.mark.parametrize(
         "other",
         ["shanako@example.jp", "taro.hanako@example.jp", "s-hanako@example.jp", "hanako@example.jp.x.com"],
@@ -241,25 +306,118 @@ class TestErase:
 
     def test_keeps_what_was_suppressed_suppressed(self):
         factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
-        until = suppression.look_up(ADDRESS).verdict.until
+        until = lookup.look_up(ADDRESS).verdict.until
 
         erasure.erase(ADDRESS)
 
-        verdict = suppression.look_up(ADDRESS).verdict
+        verdict = lookup.look_up(ADDRESS).verdict
         assert (verdict.may_send, verdict.until) == (False, until)
         assert ADDRESS not in everything()
 
     @pytest.mark.parametrize("days", [1, 999, None])
     def test_keeps_a_block_by_hand_and_what_its_mails_forbid_behind_it(self, days):
         factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
-        told = suppression.look_up(ADDRESS).verdict.until
+        told = lookup.look_up(ADDRESS).verdict.until
         by_hand = days and timezone.now() + timedelta(days=days)
         suppression.block(ADDRESS, until=by_hand)
 
         erasure.erase(ADDRESS)
         erasure.erase(ADDRESS)
 
-        assert suppression.look_up(ADDRESS).verdict.until == (by_hand and max(told, by_hand))
+        assert lookup.look_up(ADDRESS).verdict.until == (by_hand and max(told, by_hand))
+
+    def kept(self):
+        rows = models.Suppression.objects.filter(kind="kept").order_by("reason", "server_composition")
+        return [(row.reason, row.server_composition, row.address, row.note) for row in rows]
+
+    def test_keeps_each_reason_with_its_composition_and_never_as_a_block_by_hand(self):
+        now = timezone.now()
+        for code, composition in (("2", "pro"), ("10", "pro"), ("11", "news"), ("11", "pro")):
+            factories.MailFactory(
+                recipient=ADDRESS, bounce_code=code, server_composition=composition, created_at=now
+            )
+        for days in (1, 2, 3):
+            at = now - timedelta(days=days)
+            factories.MailFactory(recipient=ADDRESS, bounce_code="5", created_at=at, status_at=at)
+
+        erasure.erase(f'"{ADDRESS.partition("@")[0]}"@example.jp')
+
+        assert self.kept() == [
+            ("blocked", "pro", "", ""),
+            ("hard", "", "", ""),
+            ("soft", "pro", "", ""),
+            ("unsubscribed", "news", "", ""),
+            ("unsubscribed", "pro", "", ""),
+        ]
+        assert not models.Suppression.objects.filter(kind="blocked").exists()
+        assert {row.reason for row in suppression.explain([ADDRESS])[ADDRESS].reasons} == {
+            "hard", "blocked", "unsubscribed", "soft",
+        }  # fmt: skip
+
+    def test_lets_a_reset_go_to_a_person_who_unsubscribed_from_a_newsletter(self):
+        factories.MailFactory(
+            recipient=ADDRESS, bounce_code="11", server_composition="news", created_at=timezone.now()
+        )
+
+        erasure.erase(ADDRESS)
+
+        assert suppression.may_send(ADDRESS, composition="pro")
+        assert not suppression.may_send(ADDRESS, composition="news")
+        assert suppression.may_send(ADDRESS, composition="news", transactional=True)
+
+    @pytest.mark.parametrize("again", [1, 2])
+    def test_keeps_what_is_lifted_as_its_reason_is(self, again):
+        factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
+        for _ in range(again):
+            erasure.erase(ADDRESS)
+        later = timezone.now() + timedelta(seconds=1)
+        factories.MailFactory(
+            recipient=ADDRESS, delivery_status="succeeded", created_at=later, status_at=later
+        )
+
+        assert suppression.may_send(ADDRESS)
+        erasure.erase(ADDRESS)
+        assert suppression.may_send(ADDRESS)
+        assert self.kept() == []
+
+    def test_keeps_what_a_release_lifts(self):
+        factories.MailFactory(recipient=ADDRESS, bounce_code="2", created_at=timezone.now())
+        erasure.erase(ADDRESS)
+
+        suppression.release(ADDRESS)
+
+        assert suppression.may_send(ADDRESS)
+        assert not suppression.forget("other@example.jp")
+        suppression.forget(ADDRESS)
+        assert not suppression.may_send(ADDRESS)
+
+    def test_keeps_a_release_and_what_cmc_still_refuses(self):
+        factories.MailFactory(
+            recipient=ADDRESS, bounce_code="10", server_composition="pro", created_at=timezone.now()
+        )
+        suppression.release(ADDRESS)
+        before = suppression.verdicts([ADDRESS])
+
+        erasure.erase(ADDRESS)
+
+        assert (
+            suppression.verdicts([ADDRESS])
+            == before
+            == {ADDRESS: suppression.Verdict(True, composition="pro", at_cmc=True)}
+        )
+
+    def test_keeps_decisions_of_all_compositions_without_the_address(self):
+        suppression.block(ADDRESS, note="hers", author="17")
+        suppression.block(ADDRESS, composition="pro", note="hers")
+
+        erasure.erase(ADDRESS)
+
+        rows = models.Suppression.objects.order_by("server_composition")
+        assert [(row.kind, row.address, row.note) for row in rows] == [("blocked", "", "")] * 2
+        assert suppression.forget(ADDRESS)
+        assert not suppression.may_send(ADDRESS)
+        assert suppression.forget(ADDRESS, composition="pro")
+        assert suppression.may_send(ADDRESS)
 
     def test_lets_be_sent_to_what_was_not_suppressed(self):
         factories.MailFactory(recipient=ADDRESS)
@@ -277,7 +435,7 @@ class TestErase:
 
     @pytest.mark.parametrize("text", ["", "@", "a@", "@x.jp", "hanako", "example.jp"])
     def test_refuses_what_is_no_address(self, text):
-        with pytest.raises(ValueError, match="no address"):
+        with pytest.raises(ValueError, match="not a valid address"):
             erasure.erase(text)
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
 from django.apps import AppConfig
 from django.db import connection, transaction
@@ -48,8 +49,43 @@ FAULTS = {
 }
 
 
+NAMES = ("faults.event", "faults.counted", "faults.change")
+
+
+def connect(notes: int, faults: dict[str, Any] = FAULTS) -> None:
+    """Connect receivers that note each call in a file, a line each, so that no line is lost with the process.
+
+    Two receivers of `event_recorded` note the same events; only the first has faults.
+    """
+    from cmc_webhooks import signals
+
+    def note_event(event, mail, **kwargs):
+        if mail and mail.subject in faults:
+            faults[mail.subject]()
+        os.write(notes, f"event {event.pk}\n".encode())
+
+    def count_event(event, **kwargs):
+        os.write(notes, f"counted {event.pk}\n".encode())
+
+    def note_change(mail, new, version, **kwargs):
+        os.write(notes, f"change {mail.pk} {version} {new}\n".encode())
+
+    signals.event_recorded.connect(note_event, weak=False, dispatch_uid=NAMES[0])
+    signals.event_recorded.connect(count_event, weak=False, dispatch_uid=NAMES[1])
+    signals.status_changed.connect(note_change, weak=False, dispatch_uid=NAMES[2])
+
+
+def disconnect() -> None:
+    """Disconnect these receivers."""
+    from cmc_webhooks import signals
+
+    for name in NAMES[:2]:
+        signals.event_recorded.disconnect(dispatch_uid=name)
+    signals.status_changed.disconnect(dispatch_uid=NAMES[2])
+
+
 class FaultsConfig(AppConfig):
-    """Notes each signal in a file, a line each, so that nothing of it is lost with the process.
+    """Notes each call of a receiver in a file.
 
     A mail whose subject is the name of a fault gives the receiver that fault.
     """
@@ -58,17 +94,4 @@ class FaultsConfig(AppConfig):
     label = "faults"
 
     def ready(self) -> None:
-        from cmc_webhooks import signals
-
-        notes = os.open(os.environ["FAULTS_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-        def note_event(event, mail, **kwargs):
-            if mail and mail.subject in FAULTS:
-                FAULTS[mail.subject]()
-            os.write(notes, f"event {event.pk}\n".encode())
-
-        def note_change(mail, new, version, **kwargs):
-            os.write(notes, f"change {mail.pk} {version} {new}\n".encode())
-
-        signals.event_recorded.connect(note_event, weak=False)
-        signals.status_changed.connect(note_change, weak=False)
+        connect(os.open(os.environ["FAULTS_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT))

@@ -14,16 +14,25 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from cmc_webhooks import dispatch, event_types, models, statistics, wire
+from cmc_webhooks import dispatch, event_types, models, wire
+from cmc_webhooks.dispatch import outbox
+from cmc_webhooks.statistics import recount
 from tests.conftest import API_KEY, HOOK, bounce, delivery, notification
+from tests.faults import apps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 FAULTS = int(os.environ.get("CMC_FAULTS") or 10)
+SEED = int(os.environ.get("CMC_SEED") or 16)
+"""What decides when a server is killed, and which worker; threads and the machine decide the rest."""
 
 
 class Server:
@@ -44,27 +53,27 @@ class Server:
             "DJANGO_SETTINGS_MODULE": "tests.faults.project",
             "FAULTS_DATABASE": json.dumps({**database, "NAME": str(database["NAME"])}),
             "FAULTS_NOTES": str(self.notes),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._dice = random.Random(SEED)  # noqa: S311 - the same dice each time
 
-    def start(self) -> None:
+    def wait_a_moment(self) -> None:
+        """Wait up to a tenth of a second, so that a fault finds the workers anywhere."""
+        time.sleep(self._dice.uniform(0, 0.1))
+
+    def start(self, command: list[str] | None = None) -> None:
+        """Start gunicorn with threads, or the server of this command line."""
+        threads = ["gunicorn", "-k", "gthread", "--threads", str(self.workers)]
+        name, *options = command or threads
+        workers, bind = ["--workers", str(self.workers)], ["-b", f"127.0.0.1:{self.port}"]
+        if name == "gunicorn":
+            options += [*workers, *bind, "tests.faults.wsgi:application"]
+        else:
+            options += ["--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own words
-                [
-                    sys.executable,
-                    *(
-                        "-m",
-                        "gunicorn",
-                        "-w",
-                        str(self.workers),
-                        "-k",
-                        "gthread",
-                        "--threads",
-                        str(self.workers),
-                    ),
-                    *("-b", f"127.0.0.1:{self.port}", "tests.faults.wsgi:application"),
-                ],
+                [sys.executable, "-m", name, *options],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,
@@ -91,7 +100,7 @@ class Server:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         with contextlib.suppress(ProcessLookupError, IndexError):
-            os.kill(int(random.choice(children)), signal.SIGKILL)  # noqa: S311 - any
+            os.kill(int(self._dice.choice(children)), signal.SIGKILL)
 
     def noted(self) -> list[str]:
         """What the receivers were told, a line each."""
@@ -173,7 +182,7 @@ def keys_in(body: bytes) -> set[Any]:
 
 
 def oracle(mail: models.Mail) -> str:
-    """A mail's status by the words of the README, not by the code."""
+    """A mail's status by the words of the docs, not by the code."""
     if mail.bounce_events.exists():
         return "bounced"
     order = ["queued", "deferred", ("succeeded", "failed")]
@@ -185,30 +194,67 @@ def oracle(mail: models.Mail) -> str:
     return best[1] if best else ""
 
 
-def check(server: Server, acknowledged: list[bytes]) -> dict[str, int]:
-    """All that must hold after any fault; the figures of it."""
+def repeated(server: Server) -> int:
+    """How many signal calls were made again, to one receiver or to all that had them already."""
+    by_receiver = [Counter[str](), Counter[str]()]
+    for line, times in Counter(server.noted()).items():
+        is_second = line.startswith("counted ")
+        by_receiver[is_second][line.replace("counted ", "event ")] = times - 1
+    return (by_receiver[0] | by_receiver[1]).total()
+
+
+@contextlib.contextmanager
+def receivers(server: Server) -> Iterator[None]:
+    """The server's receivers, without their faults, in this process."""
+    notes = os.open(server.notes, os.O_WRONLY | os.O_APPEND)
+    apps.connect(notes, faults={})
+    try:
+        yield
+    finally:
+        apps.disconnect()
+        os.close(notes)
+
+
+def check(server: Server, acknowledged: list[bytes], in_flight: int | None = None) -> dict[str, int]:
+    """All that must hold after any fault; the figures of it.
+
+    `in_flight` is the number of rows of the outbox that may have been in flight when processes were killed.
+    """
     stored = {
         key
         for model in (models.DeliveryEvent, models.BounceEvent)
         for key in model.objects.values_list("pk", flat=True)
     }
     promised = set().union(*(keys_in(body) for body in acknowledged))
-    owed = [item for row in models.PendingSignal.objects.all() for item in row.facts]
+    enqueued = [item for row in models.PendingSignal.objects.all() for item in row.facts]
     told = {line.split()[1] for line in server.noted() if line.startswith("event ")}
-    owed_events = {item["event"] for item in owed if item["signal"] == "event_recorded"}
+    owed_events = {item["event"] for item in enqueued if item["signal"] == "event_recorded"}
 
     assert promised - stored == set(), "acknowledged, but not stored"
-    assert {str(key) for key in stored} - told - owed_events == set(), "stored, but neither told nor owed"
+    assert {str(key) for key in stored} - told - owed_events == set(), "stored, but neither told nor enqueued"
     wrong = [mail for mail in models.Mail.objects.all() if mail.status != oracle(mail)]
     assert wrong == [], "a status that its events do not give"
     changes = {tuple(line.split()[1:3]) for line in server.noted() if line.startswith("change ")}
-    changes |= {(item["mail"], str(item["version"])) for item in owed if item["signal"] == "status_changed"}
+    changes |= {
+        (item["mail"], str(item["version"])) for item in enqueued if item["signal"] == "status_changed"
+    }
     for mail in models.Mail.objects.all():
         assert all((str(mail.pk), str(version)) in changes for version in range(1, mail.version + 1))
 
-    assert statistics.recount("default", statistics.days("default"), check=True).wrong == 0, "counts"
+    assert recount.recount("default", recount.days("default"), check=True).wrong == 0, "counts"
 
     models.PendingSignal.objects.update(available_at=0)
-    dispatch.sweep("default")
+    with receivers(server):
+        dispatch.sweep("default")
     assert not models.PendingSignal.objects.exists()
-    return {"stored": len(stored), "acknowledged": len(acknowledged), "owed": len(owed)}
+    for name in ("event", "counted"):
+        lines = {line.split()[1] for line in server.noted() if line.startswith(f"{name} ")}
+        assert {str(key) for key in stored} == lines, "a receiver was not called"
+    again = repeated(server)
+    assert in_flight is None or again <= in_flight * outbox.CALLS_PER_ROW, "more than the rows in flight"
+    return {
+        "stored": len(stored),
+        "acknowledged": len(acknowledged),
+        "enqueued": len(enqueued),
+        "repeated": again,
+    }

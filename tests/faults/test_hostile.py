@@ -1,4 +1,4 @@
-"""Rubbish, mutated samples and odd JSON in six content types: answers of the README's table only."""
+"""Rubbish, mutated samples and odd JSON in six content types: answers of the docs' page only."""
 
 from __future__ import annotations
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
 
 import pytest
 from django.db import connection
 
+from tests.conftest import delivery, notification
 from tests.faults import harness
+from tests.helpers.relay import before_the_database
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -18,63 +17,10 @@ pytestmark = [
 ]
 
 
-class Wire(threading.Thread):
-    """A relay between the server under test and its database, which can be cut: all connections at once."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._cut = threading.Event()
-
-    def run(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._cut.is_set():
-                client.close()
-                continue
-            database = socket.create_connection(self._target)
-            self._open += [client, database]
-            for source, sink in ((client, database), (database, client)):
-                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
-
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        source.close()
-
-    def cut(self) -> None:
-        self._cut.set()
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
-
-    def mend(self) -> None:
-        self._cut.clear()
-
-    def close(self) -> None:
-        self.cut()
-        self._listener.close()
-
-
 @pytest.fixture
 def wire():
-    relay = Wire(
-        int(connection.settings_dict["PORT"] or (5432 if connection.vendor == "postgresql" else 3306))
-    )
-    relay.start()
-    yield relay
-    relay.close()
+    with before_the_database() as relay:
+        yield relay
 
 
 @pytest.fixture
@@ -107,3 +53,31 @@ class TestOutage:
         print(f"\nthe database away {max(2, harness.FAULTS // 5)} times: {figures}, {refused} answers 503")
         assert statuses == [200, 503]
         assert senders.failures == 0
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="Django has pools for PostgreSQL alone")
+class TestPool:
+    """The recommended pool, and one that is larger than the number of attempts."""
+
+    @pytest.mark.parametrize(
+        "pool", [{"min_size": 2, "max_size": 4, "timeout": 3}, {"min_size": 8}], ids=["recommended", "of 8"]
+    )
+    def test_whose_connections_are_all_dead_refuses_no_notification(self, tmp_path, wire, pool):
+        pytest.importorskip("psycopg_pool")
+        options = {**connection.settings_dict["OPTIONS"], "pool": pool}
+        server = harness.Server(
+            tmp_path, 1, HOST="127.0.0.1", PORT=str(wire.port), CONN_MAX_AGE=0, OPTIONS=options
+        )
+        server.start()
+        statuses = []
+        try:
+            for fault in range(3):
+                for number in range(4):
+                    body = notification("deliveries", delivery(f"<{fault}-{number}@example.com>"))
+                    statuses.append(harness.request(server.port, "POST", body))
+                wire.cut()
+                wire.mend()
+        finally:
+            server.kill()
+
+        assert statuses == [200] * 12

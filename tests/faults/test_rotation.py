@@ -1,4 +1,4 @@
-"""The README's way to change a secret, under load: no request with a valid key is refused."""
+"""The docs' way to change a secret, under load: no request with a valid key is refused."""
 
 from __future__ import annotations
 

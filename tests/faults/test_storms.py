@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from django.db import connection, connections, transaction
 
-from cmc_webhooks import durable, ingest, models, store, wire
-from cmc_webhooks.store import sets
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.db import transactions
+from cmc_webhooks.store import bulk, orm
 from tests.conftest import delivery, notification
 from tests.faults import harness
 
@@ -24,13 +26,13 @@ MAILS = [f"<m{number}@example.com>" for number in range(60)]
 def errors(monkeypatch):
     """What the database answered with, counted by what it was."""
     seen = Counter()
-    real = durable._may_pass
+    real = transactions._may_pass
 
     def counting(connection, error):
-        seen[durable.described(error)] += 1
+        seen[transactions.described(error)] += 1
         return real(connection, error)
 
-    monkeypatch.setattr(durable, "_may_pass", counting)
+    monkeypatch.setattr(transactions, "_may_pass", counting)
     return seen
 
 
@@ -84,6 +86,14 @@ def new_mails(posted):
     return [f"<m{number}@example.com>" for number in range(30 * now, 30 * now + 60)]
 
 
+def receive(body):
+    """Receive a notification. On SQLite send it again, as CMC does: its lock may starve a writer for long."""
+    for _ in range(5 if connection.vendor == "sqlite" else 0):
+        with suppress(transactions.Unavailable):
+            return ingest.receive(wire.decode(body))
+    return ingest.receive(wire.decode(body))
+
+
 class TestStorm:
     @pytest.mark.parametrize("mails_now", [the_same_mails, new_mails])
     def test_of_overlapping_batches_has_no_deadlock(self, quick_deadlocks, errors, mails_now):
@@ -95,7 +105,7 @@ class TestStorm:
             dice.shuffle(mails)
             body = notification("deliveries", *(delivery(mail, status=dice.choice(words)) for mail in mails))
             bodies.append(body)
-            ingest.receive(wire.decode(body))
+            receive(body)
 
         # So many rounds that the first one, in which InnoDB may find some deadlocks, is no sample of its own
         failures = storm(post, max(harness.FAULTS, 100))
@@ -113,15 +123,15 @@ class TestStorm:
         if connection.vendor == "sqlite":
             pytest.skip("SQLite has one writer at a time, and so no deadlock")
         settings.CMC_WEBHOOKS_RAW_SQL = False
-        monkeypatch.setattr(store.portable, "by_key", list)
-        monkeypatch.setattr(store.portable, "lock_mails", unsorted_lock)
+        monkeypatch.setattr(orm, "by_key", list)
+        monkeypatch.setattr(orm, "lock_mails", unsorted_lock)
 
         def post(dice):
             mails = dice.sample(MAILS, 40)
             body = notification("deliveries", *(delivery(mail, subject=str(dice.random())) for mail in mails))
             try:
                 ingest.receive(wire.decode(body))
-            except durable.Unavailable:
+            except transactions.Unavailable:
                 errors["gave up"] += 1
 
         storm(post, 10)
@@ -134,7 +144,7 @@ def unsorted_lock(using, mails):
     """What `portable.lock_mails` must not be: each mail is locked as it comes."""
     stored = {}
     for mail in mails:
-        sets.upsert(using, [mail], [store.portable._SAME])
+        bulk.upsert(using, [mail], [orm._SAME])
         stored[mail.pk] = models.Mail.objects.using(using).select_for_update().get(pk=mail.pk)
     return stored
 
@@ -168,8 +178,8 @@ class TestLocks:
     def test_held_too_long_end_in_503_and_nothing_stored(self, monkeypatch):
         if connection.vendor == "sqlite":
             pytest.skip("SQLite waits as its OPTIONS say")
-        monkeypatch.setattr(durable, "LOCK_SECONDS", 1)
-        monkeypatch.setattr(durable, "SECONDS_IN_ALL", 1)
+        monkeypatch.setattr(transactions, "LOCK_SECONDS", 1)
+        monkeypatch.setattr(transactions, "SECONDS_IN_ALL", 1)
         body = notification("deliveries", delivery())
         ingest.receive(wire.decode(body))
         held, done = threading.Event(), threading.Event()
@@ -185,7 +195,7 @@ class TestLocks:
         holder.start()
         held.wait(30)
         try:
-            with pytest.raises(durable.Unavailable):
+            with pytest.raises(transactions.Unavailable):
                 ingest.receive(wire.decode(notification("deliveries", delivery(status="succeeded"))))
         finally:
             done.set()

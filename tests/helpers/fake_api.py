@@ -44,7 +44,9 @@ class FakeApi:
         if credentials != (USER, KEY):
             fault = {"code": "02-001", "field": "api_key", "message": f"{credentials[1]} is no key"}
             return 401, json.dumps({"errors": [fault]})
-        kind, _, _ = action.partition("/")
+        kind, _, what = action.partition("/")
+        if what == "cancel":
+            return 200, json.dumps({"message": "success"})
         if kind == "statistics":
             return 200, json.dumps({"statistics": self.statistics})
         rows = self.rows.get((kind, fields["server_composition"], fields["date"]))

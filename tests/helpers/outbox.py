@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cmc_webhooks.calls import Call
-from tests import factories
+from cmc_webhooks.dispatch.calls import SignalCall
+from tests.helpers import factories
 
 USING = "default"
 
@@ -14,7 +14,7 @@ def calls(number):
     for _ in range(number):
         event = factories.DeliveryEventFactory()
         made += [
-            Call("event_recorded", event, event.mail),
-            Call("status_changed", event, event.mail, "", "queued", 1),
+            SignalCall("event_recorded", event, event.mail),
+            SignalCall("status_changed", event, event.mail, "", "queued", 1),
         ]
     return made

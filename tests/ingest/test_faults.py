@@ -9,9 +9,10 @@ import threading
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connections
 
-from cmc_webhooks import durable, ingest, models
-from tests.conftest import delivery, in_every_way
-from tests.receiving import batch_of, receive
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.db import transactions
+from tests.conftest import API_KEY, delivery, in_every_writer
+from tests.helpers.receiving import batch_of, receive
 
 
 @pytest.mark.django_db(transaction=True)
@@ -21,16 +22,16 @@ class TestFaults:
         calls = []
 
         def failing(real):
-            def write(using, notification, events, *rest):
-                if when(events) and len(calls) < times:
+            def write(using, rows):
+                if when(rows.events) and len(calls) < times:
                     calls.append(1)
                     raise error
-                real(using, notification, events, *rest)
+                real(using, rows)
 
             return write
 
-        in_every_way(monkeypatch, "write", failing)
-        monkeypatch.setattr("cmc_webhooks.durable.time.sleep", lambda seconds: None)
+        in_every_writer(monkeypatch, "write", failing)
+        monkeypatch.setattr("cmc_webhooks.db.transactions.time.sleep", lambda seconds: None)
         return calls
 
     def test_that_pass_are_tried_again(self, monkeypatch, sent):
@@ -43,10 +44,10 @@ class TestFaults:
     def test_that_stay_leave_nothing_behind(self, monkeypatch, sent):
         calls = self.fail(monkeypatch, passing_error())
 
-        with pytest.raises(durable.Unavailable):
+        with pytest.raises(transactions.Unavailable):
             receive("deliveries", delivery())
 
-        assert len(calls) == durable.TRIES
+        assert len(calls) == transactions.TRIES
         assert not models.Mail.objects.exists()
         assert not models.Notification.objects.exists()
         assert sent == []
@@ -66,6 +67,53 @@ class TestFaults:
         assert len(sent.of("event_recorded")) == 9
         assert "example.jp" not in caplog.text
 
+    @pytest.mark.parametrize(
+        "value",
+        ["5", '"5"', "1.50", "1e2", "-0", "true", "null", '["5", 5, {"a": 5.0}]', '{"b": 1, "a": "x"}'],
+    )
+    def test_keep_what_was_sent(self, monkeypatch, value):
+        self.fail(monkeypatch, DataError("no"), when=lambda rows: any(row.status == "bad" for row in rows))
+        event = json.dumps(delivery(status="bad"))[:-1]
+        body = f'{{"event_type": "deliveries", "event": {{"deliveries": [{event}, "n": {value}}}]}}}}'
+
+        receipts = [ingest.receive(wire.decode(body.encode())) for _ in range(2)]
+
+        rejected = models.RejectedEvent.objects.get()
+        assert [receipt.rejected for receipt in receipts] == [1, 1]
+        assert rejected.raw.endswith(f', "n": {value}}}')
+
+    def test_keep_numbers_and_texts_apart(self, monkeypatch):
+        self.fail(monkeypatch, DataError("no"), when=lambda rows: any(row.status == "bad" for row in rows))
+
+        receive("deliveries", delivery(status="bad", n=5), delivery("<b@x>", status="bad", n="5"))
+
+        kept = [json.loads(raw)["n"] for raw in models.RejectedEvent.objects.values_list("raw", flat=True)]
+        assert sorted(map(repr, kept)) == ["'5'", "5"]
+
+    @pytest.mark.parametrize("text", ["件名 😀 é", 'a "quoted" \\ text', "\x07\r\n"])
+    def test_keep_any_text_as_ascii(self, monkeypatch, text):
+        self.fail(monkeypatch, DataError("no"), when=lambda rows: any(row.status == "bad" for row in rows))
+
+        receive("deliveries", delivery(status="bad", note=text, cc=[text]))
+
+        raw = models.RejectedEvent.objects.get().raw
+        assert raw.isascii()
+        assert (json.loads(raw)["note"], json.loads(raw)["cc"]) == (text, [text])
+
+    def test_keep_no_key_and_no_subject(self, monkeypatch, settings):
+        settings.CMC_WEBHOOKS_STORE_SUBJECT = False
+        self.fail(monkeypatch, DataError("no"), when=lambda rows: any(row.status == "bad" for row in rows))
+
+        event = delivery(status="bad", api_key=API_KEY, note=f"件 {API_KEY}", cc={"Subject": "秘密"})
+        receive("deliveries", event)
+
+        raw = models.RejectedEvent.objects.get().raw
+        assert raw.isascii()
+        assert json.loads(raw)["note"] == "件 [api_key]"
+        assert json.loads(raw)["cc"] == {}
+        assert API_KEY not in raw
+        assert "subject" not in raw.lower()
+
     def test_of_letters_above_the_bmp_cost_those_letters_only(self, monkeypatch):
         self.fail(monkeypatch, DataError("no"), when=lambda rows: any("😀" in row.reason for row in rows))
 
@@ -83,7 +131,7 @@ class TestFaults:
     def test_of_all_data_leave_it_to_the_sender(self, monkeypatch):
         self.fail(monkeypatch, DataError("no"), when=lambda events: True)
 
-        with pytest.raises(durable.Unavailable):
+        with pytest.raises(transactions.Unavailable):
             receive("deliveries", delivery())
 
 

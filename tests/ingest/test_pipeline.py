@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import ingest, models, wire
 from tests.conftest import bounce, delivery
-from tests.receiving import NOW, batch_of, receive
+from tests.helpers.receiving import NOW, batch_of, receive
 
 
 @pytest.mark.django_db
@@ -186,14 +186,39 @@ class TestReceive:
         assert not any(secret in str(kept) for secret in ("秘", r"\u79d8"))
         assert kept == left or left is None
 
+    @pytest.mark.parametrize(
+        ("first", "later", "stored"),
+        [
+            ("Shop <SHOP@Example.jp>", "other@example.jp", ("Shop <SHOP@Example.jp>", "shop@example.jp")),
+            ("", "Shop <SHOP@Example.jp>", ("Shop <SHOP@Example.jp>", "shop@example.jp")),
+            ("Shop <>", "other@example.jp", ("Shop <>", "")),
+            ("", "", ("", "")),
+        ],
+    )
+    def test_keeps_the_address_of_the_sender_with_its_header(self, first, later, stored):
+        receive("deliveries", delivery(**{"from": first}))
+        receive("bounces", bounce(**{"from": later}))
+
+        mail = models.Mail.objects.get()
+        assert (mail.header_from, mail.sender) == stored
+
+    def test_cuts_the_address_of_a_sender_to_its_column(self):
+        long = f"{'x' * 400}@example.jp"
+
+        receive("deliveries", delivery(**{"from": f"X <{long}>"}))
+
+        mail = models.Mail.objects.get()
+        assert (mail.header_from, mail.sender) == (f"X <{long}>", long[:320])
+
     def test_stores_no_text_of_an_erased_mail(self):
         receive("deliveries", delivery(subject=""))
-        models.Mail.objects.update(erased_at=NOW, recipient="", header_from="")
+        models.Mail.objects.update(erased_at=NOW, recipient="", header_from="", sender="")
 
         receive("bounces", bounce(newKey="personal"))
 
         mail, event = models.Mail.objects.get(), models.BounceEvent.objects.get()
-        assert (mail.status, mail.subject, mail.header_from, mail.reason) == ("bounced", "", "", "")
+        assert (mail.status, mail.bounce_class, mail.reason) == ("bounced", "hard", "")
+        assert (mail.subject, mail.header_from, mail.sender) == ("", "", "")
         assert (event.reason, event.extra) == ("", {})
 
     def test_counts_events_older_than_their_retention_as_repeated(self, settings):

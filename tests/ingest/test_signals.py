@@ -6,7 +6,7 @@ import pytest
 
 from cmc_webhooks import models
 from tests.conftest import bounce, delivery
-from tests.receiving import batch_of, receive
+from tests.helpers.receiving import batch_of, receive
 
 
 @pytest.mark.django_db(transaction=True)

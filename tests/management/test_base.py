@@ -4,39 +4,47 @@ import pytest
 from django.core.management import CommandError
 from django.db import InterfaceError, OperationalError
 
-from cmc_webhooks import durable
-from cmc_webhooks.management import endings
+from cmc_webhooks.db import transactions
+from cmc_webhooks.management import base
 
 
-class TestToldShortly:
+class TestOneLineErrors:
     @pytest.mark.parametrize(
         ("fault", "line", "code"),
         [
             (KeyboardInterrupt(), "Interrupted: two of three are done", 130),
             (
                 OperationalError("user@example.jp"),
-                "The database gave way (OperationalError): two of three are done",
+                "The database is unavailable (OperationalError): two of three are done",
                 1,
             ),
-            (InterfaceError("closed"), "The database gave way (InterfaceError): two of three are done", 1),
-            (durable.Unavailable("40001"), "The database gave way (40001): two of three are done", 1),
+            (
+                InterfaceError("closed"),
+                "The database is unavailable (InterfaceError): two of three are done",
+                1,
+            ),
+            (
+                transactions.Unavailable("40001"),
+                "The database is unavailable (40001): two of three are done",
+                1,
+            ),
         ],
         ids=lambda value: type(value).__name__,
     )
     def test_says_how_far_it_came_and_why_it_ended(self, fault, line, code):
-        with pytest.raises(CommandError) as caught, endings.told_shortly(lambda: "two of three are done"):
+        with pytest.raises(CommandError) as caught, base.one_line_errors(lambda: "two of three are done"):
             raise fault
 
         assert (str(caught.value), caught.value.returncode) == (line, code)
 
     def test_lets_other_faults_through(self):
-        with pytest.raises(ZeroDivisionError), endings.told_shortly(lambda: "never asked"):
+        with pytest.raises(ZeroDivisionError), base.one_line_errors(lambda: "never asked"):
             raise ZeroDivisionError
 
     def test_asks_nothing_where_all_is_well(self):
         asked = []
 
-        with endings.told_shortly(lambda: asked.append(1) or ""):
+        with base.one_line_errors(lambda: asked.append(1) or ""):
             pass
 
         assert asked == []

@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import shlex
 import subprocess
 import sys
 import traceback
@@ -13,21 +12,23 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from cmc_webhooks import backfill, conf, ingest, models, wire
-from tests import fake_api, readme
-from tests.conftest import bounce, delivery, notification
-from tests.readme import ROOT
+from cmc_webhooks import conf, ingest, models
+from cmc_webhooks.backfill import fetch
+from cmc_webhooks.management import base
+from tests.conftest import bounce, delivery
+from tests.helpers import fake_api
+from tests.helpers.pages import ROOT
 
 pytest.importorskip("httpx")
 
-from cmc_webhooks import rest
+from cmc_webhooks import rest as client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(rest, "FIRST_PAUSE", 0)
+    monkeypatch.setattr(client, "FIRST_PAUSE", 0)
 
 
 def run(*arguments):
@@ -35,8 +36,8 @@ def run(*arguments):
     out, err = io.StringIO(), io.StringIO()
     try:
         call_command("cmc_backfill", *arguments, stdout=out, stderr=err)
-    except SystemExit as error:
-        return out.getvalue(), err.getvalue(), error.code
+    except base.ProblemFound as error:
+        return out.getvalue(), err.getvalue(), error.returncode
     return out.getvalue(), err.getvalue(), 0
 
 
@@ -44,44 +45,6 @@ def failing(*arguments):
     with pytest.raises(CommandError) as caught:
         run(*arguments)
     return str(caught.value), caught.value.returncode
-
-
-def block(language):
-    """The first example of the README's chapter in that language."""
-    return readme.blocks(readme.chapter("Fetching what was missed"), language)[0]
-
-
-class TestReadme:
-    def test_shows_what_the_command_prints(self, rest_api):
-        stored = delivery(status="succeeded", created="2023-01-25 14:03:09")
-        ingest.receive(wire.decode(notification("deliveries", stored)))
-        rest_api.rows["deliveries", "pro", "2023-01-25"] = [delivery(), stored]
-        rest_api.rows["bounces", "pro", "2023-01-25"] = [bounce()]
-        rest_api.statistics = [{"date": "2023-01-25", "queued": 3, "succeeded": 1, "failed": 0}]
-        command, _, printed = block("console").partition("\n")
-
-        _, python, script, name, *arguments = shlex.split(command)
-
-        assert (python, script, name) == ("python", "manage.py", "cmc_backfill")
-        assert run(*arguments)[0] == printed
-
-    def test_has_settings_that_exist(self, monkeypatch):
-        for name in ("CMC_REST_USER", "CMC_REST_KEY"):
-            monkeypatch.setenv(name, "text")
-        written = {"os": os}
-
-        exec(block("python"), written)  # noqa: S102 - the README's own words
-
-        names = {name.removeprefix(conf.PREFIX) for name in written if name.startswith(conf.PREFIX)}
-        assert names == {name for name in conf.DEFAULTS if name.startswith("REST_") and name != "REST_URL"}
-
-    def test_has_a_line_for_cron_that_fetches_yesterday(self, rest_api):
-        *_, arguments = block("cron").rstrip().partition("manage.py cmc_backfill")
-
-        printed, _, _ = run(*shlex.split(arguments), "--no-statistics")
-
-        yesterday = datetime.now(conf.app_settings.rest_time_zone).date() - timedelta(days=1)
-        assert printed.startswith(f"{yesterday} pro: 0 deliveries")
 
 
 class TestCmcBackfill:
@@ -139,15 +102,15 @@ class TestCmcBackfill:
 
     @pytest.mark.parametrize("text", ["yesterday", "2023-02-30", "25.1.2023"])
     def test_refuses_what_is_no_day(self, rest_api, text):
-        assert f"{text!r} is no date in ISO form" in failing(text)[0]
+        assert f"{text!r} is not an ISO date" in failing(text)[0]
 
     @pytest.mark.parametrize(
         ("missing", "message"),
         [
-            (["REST_COMPOSITIONS"], "Name a server composition"),
-            (["REST_USER", "REST_KEY"], "There is no API user"),
-            (["REST_USER"], "CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY are not both a text"),
-            (["REST_KEY"], "CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY are not both a text"),
+            (["REST_COMPOSITIONS"], "No server composition"),
+            (["REST_USER", "REST_KEY"], "CMC_WEBHOOKS_REST_USER is not set"),
+            (["REST_USER"], "CMC_WEBHOOKS_REST_USER is not set"),
+            (["REST_KEY"], "CMC_WEBHOOKS_REST_KEY is not set"),
         ],
         ids=str,
     )
@@ -158,7 +121,7 @@ class TestCmcBackfill:
         told, code = failing("2023-01-25")
 
         assert told.startswith(message)
-        assert all(f"CMC_WEBHOOKS_{name}" in told for name in missing)
+        assert f"CMC_WEBHOOKS_{missing[0]}" in told
         assert code == 2
 
     def test_sends_no_key_where_others_could_read_it(self, rest_api, settings):
@@ -193,12 +156,14 @@ class TestCmcBackfill:
         def away(*arguments):
             raise OperationalError("user@example.jp")
 
-        monkeypatch.setattr(backfill.missing, "of", away)
+        monkeypatch.setattr(fetch.matching, "of", away)
         rest_api.rows["deliveries", "pro", "2023-01-25"] = [delivery()]
 
         told, code = failing("2023-01-25")
 
-        assert told.startswith("The database gave way (OperationalError): 2023-01-25 of pro is not done")
+        assert told.startswith(
+            "The database is unavailable (OperationalError): 2023-01-25 of pro is not done"
+        )
         assert code == 1
 
     def test_says_where_it_was_when_the_api_went_away(self, rest_api):

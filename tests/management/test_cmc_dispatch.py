@@ -9,18 +9,20 @@ import pytest
 from django.core.management import CommandError
 from django.db import OperationalError
 
-from cmc_webhooks import dispatch, durable, signals
+from cmc_webhooks import dispatch, signals
+from cmc_webhooks.db import transactions
+from cmc_webhooks.dispatch import calls
 from cmc_webhooks.management.commands import cmc_dispatch
-from tests import factories
+from tests.helpers import factories
 from tests.management.test_commands import run
 
 pytestmark = pytest.mark.django_db
 
 
-def owe(number=1):
+def enqueue(number=1):
     for _ in range(number):
         event = factories.DeliveryEventFactory()
-        dispatch.owe("default", [dispatch.calls.Call("event_recorded", event, event.mail)], leased=False)
+        dispatch.enqueue("default", [calls.SignalCall("event_recorded", event, event.mail)], leased=False)
 
 
 @pytest.fixture
@@ -35,13 +37,13 @@ def handlers():
 @pytest.mark.usefixtures("handlers")
 class TestCmcDispatch:
     def test_sends_what_is_due_once(self, sent):
-        owe(3)
+        enqueue(3)
 
         assert run("cmc_dispatch", "--once") == ("sent 3, failed 0, dead 0\n", 0)
         assert len(sent) == 3
 
     def test_goes_on_until_it_is_stopped(self, sent, monkeypatch):
-        owe()
+        enqueue()
         rounds = []
 
         def stop_after_three(stop, interval):
@@ -57,7 +59,7 @@ class TestCmcDispatch:
         assert (printed, code, rounds) == ("sent 1, failed 0, dead 0\n", 0, [0.25] * 3)
 
     @pytest.mark.parametrize(
-        "fault", [durable.Unavailable("OperationalError"), OperationalError("user@example.jp")], ids=repr
+        "fault", [transactions.Unavailable("OperationalError"), OperationalError("user@example.jp")], ids=repr
     )
     def test_outlives_a_database_that_is_away(self, monkeypatch, fault):
         def away(*args, **kwargs):
@@ -72,14 +74,17 @@ class TestCmcDispatch:
         with pytest.raises(CommandError) as once:
             run("cmc_dispatch", "--once")
 
-        line = "The database gave way (OperationalError)"
-        assert errors.getvalue() == f"{line}, going on in 1 s\n"
-        assert str(once.value) == f"{line}: sent 0, failed 0, dead 0; the others stay owed: run it again"
+        line = "The database is unavailable (OperationalError)"
+        assert errors.getvalue() == f"{line}, retrying in 1 s\n"
+        assert (
+            str(once.value)
+            == f"{line}: sent 0, failed 0, dead 0; the others stay pending, run the command again"
+        )
         assert once.value.returncode == 1
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_says_what_it_sent_once_when_it_was_interrupted(self, sent, number):
-        owe(3)
+        enqueue(3)
 
         def stop(**kwargs):
             os.kill(os.getpid(), number)
@@ -91,6 +96,6 @@ class TestCmcDispatch:
         finally:
             signals.event_recorded.disconnect(stop)
 
-        line = "Interrupted: sent 1, failed 0, dead 0; the others stay owed: run it again"
+        line = "Interrupted: sent 1, failed 0, dead 0; the others stay pending, run the command again"
         assert (str(once.value), once.value.returncode) == (line, 130)
         assert run("cmc_dispatch", "--once") == ("sent 2, failed 0, dead 0\n", 0)

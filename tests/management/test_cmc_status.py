@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError
 from django.db import connection
 
-from tests import factories
+from tests.helpers import factories
 from tests.management.test_commands import run
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +48,7 @@ class TestFailIfSilent:
         "wrong", ["", "2", "h", "0h", "-2h", "2 h", "2H", "1.5h", "2w", "٢h", "9999999999s", "2h\n"]
     )
     def test_is_a_mistake_unless_it_is_a_duration(self, wrong):
-        with pytest.raises(CommandError, match="is no duration such as 90s, 30m, 2h or 1d"):
+        with pytest.raises(CommandError, match="is not a duration such as 90s, 30m, 2h or 1d"):
             run("cmc_status", f"--fail-if-silent={wrong}")
 
     def test_ends_with_2_where_it_is_a_mistake(self):
@@ -61,7 +61,7 @@ class TestFailIfSilent:
         )
 
         assert ran.returncode == 2
-        assert ran.stderr.splitlines()[-1].endswith("'soon' is no duration such as 90s, 30m, 2h or 1d")
+        assert ran.stderr.splitlines()[-1].endswith("'soon' is not a duration such as 90s, 30m, 2h or 1d")
 
     def test_is_one_line_where_the_database_is_away(self):
         away = {
@@ -83,7 +83,7 @@ class TestFailIfSilent:
 
         assert (ran.returncode, ran.stdout) == (1, "")
         assert re.fullmatch(
-            r"CommandError: The database gave way \(OperationalError[ \w]*\): "
-            r"nothing is known of signals and notifications\n",
+            r"CommandError: The database is unavailable \(OperationalError[ \w]*\): "
+            r"the state of signals and notifications is unknown\n",
             ran.stderr,
         )

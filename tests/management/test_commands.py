@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from cmc_webhooks import dispatch, models, statistics
-from tests import factories
+from cmc_webhooks import dispatch, models
+from cmc_webhooks.management import base
+from cmc_webhooks.statistics import recount
 from tests.conftest import delivery
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +26,8 @@ def run(name, *arguments, answer=None, monkeypatch=None, **options):
         monkeypatch.setattr("builtins.input", lambda prompt: answer)
     try:
         call_command(name, *arguments, stdout=out, **options)
-    except SystemExit as error:
-        return out.getvalue(), error.code
+    except base.ProblemFound as error:
+        return out.getvalue(), error.returncode
     return out.getvalue(), 0
 
 
@@ -39,7 +41,7 @@ class TestCmcRedeliver:
     def test_counts_first_and_asks(self, sent, monkeypatch):
         factories.DeliveryEventFactory()
 
-        assert run("cmc_redeliver", answer="n", monkeypatch=monkeypatch) == ("1 events\n", 0)
+        assert run("cmc_redeliver", answer="n", monkeypatch=monkeypatch) == ("1 events, 1 signals\n", 0)
         assert sent == []
 
     def test_sends_the_signals_again(self, sent, monkeypatch):
@@ -47,13 +49,13 @@ class TestCmcRedeliver:
 
         printed, _ = run("cmc_redeliver", answer="y", monkeypatch=monkeypatch)
 
-        assert printed.splitlines()[1] == "1 signals owed: 1 sent, 0 failed, 0 dead"
+        assert printed.splitlines()[1] == "1 events, 1 signals enqueued: 1 sent, 0 failed, 0 dead"
         assert [arguments["event"] for _, _, arguments in sent] == [event]
 
     def test_only_counts_in_a_dry_run(self, sent):
         factories.DeliveryEventFactory()
 
-        assert run("cmc_redeliver", "--dry-run") == ("1 events\n", 0)
+        assert run("cmc_redeliver", "--dry-run") == ("1 events, 1 signals\n", 0)
         assert not models.PendingSignal.objects.exists()
 
     @pytest.mark.parametrize(
@@ -73,34 +75,34 @@ class TestCmcRedeliver:
         mail = factories.MailFactory(bounce_code="1", recipient="who@example.jp")
         factories.BounceEventFactory(mail=mail, number=24 * 3600)
 
-        assert run("cmc_redeliver", "--dry-run", *arguments) == (f"{events} events\n", 0)
+        assert run("cmc_redeliver", "--dry-run", *arguments) == (f"{events} events, {events} signals\n", 0)
 
     @pytest.mark.parametrize(
-        ("chunks", "owed"),
+        ("chunks", "enqueued"),
         [
-            (0, "0 of 3 events are owed"),
-            (1, "2 of 3 events are owed, the last of deliveries at 2023-01-25T05:00:01+00:00"),
+            (0, "0 of 3 events are enqueued"),
+            (1, "2 of 3 events are enqueued, the last of deliveries at 2023-01-25T05:00:01+00:00"),
         ],
     )
-    def test_says_how_far_it_came(self, monkeypatch, chunks, owed):
+    def test_says_how_far_it_came(self, monkeypatch, chunks, enqueued):
         factories.DeliveryEventFactory(number=0)
         factories.DeliveryEventFactory(number=1)
         factories.BounceEventFactory(number=2)
-        tries, owe = [], dispatch.owe
+        tries, enqueue = [], dispatch.enqueue
 
         def interrupted(*arguments, **options):
             tries.append(arguments)
             if len(tries) > chunks:
                 raise KeyboardInterrupt
-            return owe(*arguments, **options)
+            return enqueue(*arguments, **options)
 
-        monkeypatch.setattr(dispatch, "owe", interrupted)
+        monkeypatch.setattr(dispatch, "enqueue", interrupted)
 
         with pytest.raises(CommandError) as raised:
             run("cmc_redeliver", "--no-input")
 
         assert str(raised.value) == (
-            f"Interrupted: signals of {owed}: sent 0, failed 0, dead 0; cmc_dispatch sends them. "
+            f"Interrupted: signals of {enqueued}: sent 0, failed 0, dead 0; cmc_dispatch sends them. "
             "Run it again for the others, with --type and --since"
         )
 
@@ -108,12 +110,12 @@ class TestCmcRedeliver:
         factories.DeliveryEventFactory(mail__server_composition="pro", mail__bounce_code="1")
 
         for arguments in (["--composition=PRO"], ["--composition=prö"], ["--status=Bounced"]):
-            assert run("cmc_redeliver", "--dry-run", *arguments) == ("0 events\n", 0)
+            assert run("cmc_redeliver", "--dry-run", *arguments) == ("0 events, 0 signals\n", 0)
             assert run("cmc_rebuild_status", "--check", *arguments) == ("0 mails, 0 differ\n", 0)
 
     def test_refuses_what_is_no_time(self):
         for text in ("yesterday", "2023-02-30", "2023-01-25T25:00"):
-            with pytest.raises(CommandError, match="neither a date nor"):
+            with pytest.raises(CommandError, match="neither an ISO date nor"):
                 run("cmc_redeliver", "--since", text)
 
 
@@ -186,19 +188,19 @@ class TestCmcRebuildCounts:
     def test_says_with_which_day_to_go_on(self, monkeypatch):
         counted(datetime(2023, 1, 24, tzinfo=UTC))
         counted(datetime(2023, 1, 25, tzinfo=UTC))
-        correct = statistics._correct
+        correct = recount._correct
 
         def interrupted(using, moves):
             if next(iter(moves)).day.day == 25:
                 raise KeyboardInterrupt
             correct(using, moves)
 
-        monkeypatch.setattr(statistics, "_correct", interrupted)
+        monkeypatch.setattr(recount, "_correct", interrupted)
         with pytest.raises(CommandError) as raised:
             run("cmc_rebuild_counts")
         monkeypatch.undo()
 
-        line = "Interrupted: 1 of 2 days are counted; go on with --since 2023-01-25"
+        line = "Interrupted: 1 of 2 days are counted; continue with --since 2023-01-25"
         assert (str(raised.value), raised.value.returncode) == (line, 130)
         assert run("cmc_rebuild_counts", "--since", "2023-01-25")[0].startswith("1 days, 1 counts put right")
         assert run("cmc_rebuild_counts", "--check") == ("2 days, 0 counts wrong\n", 0)
@@ -211,7 +213,8 @@ class TestCmcStatus:
         printed, code = run("cmc_status")
 
         assert code == 0
-        assert "last notification  2023-01-25T05:00:" in printed
+        assert printed.startswith("All is well. CMC last posted ")
+        assert "last notification                    2023-01-25 05:00:00 UTC" in printed
 
     def test_exits_with_1_and_says_why(self):
         factories.PendingSignalFactory(items=[[]], state="dead")
@@ -220,8 +223,10 @@ class TestCmcStatus:
         as_json, json_code = run("cmc_status", "--json")
 
         assert code == json_code == 1
-        assert "1 signals are dead" in text
-        assert json.loads(as_json)["problems"] == ["1 signals are dead: see Pending signals in the admin"]
+        assert "1 signal is dead" in text
+        assert json.loads(as_json)["problems"] == [
+            "1 signal is dead. Send them again or dismiss them under Pending signals in the admin."
+        ]
 
     def test_lets_the_operator_say_how_long_is_too_long(self):
         factories.PendingSignalFactory(items=[[]])

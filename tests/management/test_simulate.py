@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from cmc_webhooks import models, posting, simulate
-from tests.sink import listening
+from cmc_webhooks import models
+from cmc_webhooks.management.commands import cmc_simulate
+from cmc_webhooks.simulator import sender
+from tests.helpers.sink import listening
 
-README = Path(__file__).parents[2] / "README.md"
 EXAMPLE = "http://127.0.0.1:8000/cmc/webhook"
 SECRET = "another-secret-for-tests"
 
@@ -64,7 +64,7 @@ class TestCmcSimulate:
 
     def test_fills_a_notification_with_what_happens_in_a_second(self, monkeypatch):
         plans = []
-        monkeypatch.setattr(simulate, "posts", lambda plan, credentials: plans.append(plan) or [])
+        monkeypatch.setattr(cmc_simulate, "posts", lambda plan, credentials: plans.append(plan) or [])
 
         with listening() as sink:
             for rate in ("0", "0.2", "40", "5000"):
@@ -92,7 +92,7 @@ class TestCmcSimulate:
             (f"http://{'a' * 64}.localhost/", [], "not an address"),
             ("http://127.0.0.1:99999/", [], "Port out of range"),
             ("http://127.0.0.1/", ["--rate", "1e-9"], "--rate is less than 0.001, and not 0"),
-            ("http://127.0.0.1/", ["--bearer-env", ""], "'' is no name"),
+            ("http://127.0.0.1/", ["--bearer-env", ""], "'' is not a valid name"),
         ],
         ids=[
             "remote",
@@ -126,11 +126,11 @@ class TestCmcSimulate:
     def test_takes_no_numbers_out_of_bounds(self, argument):
         _, error = run("http://127.0.0.1/", argument)
 
-        assert "no whole number" in str(error) or "no number" in str(error)
+        assert "must be an integer" in str(error) or "must be a number" in str(error)
 
     def test_asks_other_hosts_when_it_may(self, monkeypatch):
         targets = []
-        monkeypatch.setattr(posting, "post_all", lambda target, *args, **options: targets.append(target))
+        monkeypatch.setattr(sender, "post_all", lambda target, *args, **options: targets.append(target))
 
         run("https://192.0.2.1/cmc/webhook", "--allow-remote")
 
@@ -141,7 +141,7 @@ class TestCmcSimulate:
             tally.note(100, "200", b"{}", 0.1)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(posting, "post_all", interrupted)
+        monkeypatch.setattr(sender, "post_all", interrupted)
 
         _, error = run("http://127.0.0.1/")
 
@@ -152,7 +152,7 @@ class TestCmcSimulate:
         def refuse(*args, **options):
             raise ConnectionRefusedError(111, "Connection refused")
 
-        monkeypatch.setattr(posting, "post_all", refuse)
+        monkeypatch.setattr(sender, "post_all", refuse)
 
         _, error = run("http://127.0.0.1/")
 
@@ -190,19 +190,6 @@ class TestCmcSimulate:
 
         assert "no header takes" in str(error)
         assert "s3cret" not in str(error)
-
-
-class TestReadme:
-    def test_shows_commands_that_work(self, monkeypatch):
-        plans = []
-        monkeypatch.setattr(simulate, "posts", lambda plan, credentials: plans.append(plan) or [])
-        commands = re.findall(r"^python manage.py cmc_simulate (\S+)(.*)$", README.read_text(), re.MULTILINE)
-
-        with listening() as sink:
-            errors = [run(url.replace(EXAMPLE, sink.url), *rest.split())[1] for url, rest in commands]
-
-        assert errors == [None] * len(plans)
-        assert [plan.events for plan in plans] == [1000, 100_000]
 
 
 class TestTheWebhook:

@@ -36,7 +36,10 @@ class TestTimes:
         for body in (notification("deliveries", delivery(), delivery(to=[])), notification("blocks", block)):
             ingest.receive(wire.decode(body), received_at=moment)
 
-        assert run("cmc_redeliver", "--dry-run", *arguments) == (f"{2 * events} events\n", 0)
+        assert run("cmc_redeliver", "--dry-run", *arguments) == (
+            f"{2 * events} events, {3 * events} signals\n",
+            0,
+        )
         assert run("cmc_rebuild_status", "--check", *arguments) == (f"{events} mails, 0 differ\n", 0)
         assert run("cmc_retry_rejected", "--dry-run", *arguments)[0].startswith(f"{events} open")
 

@@ -4,12 +4,57 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.db.models import CharField, TextField
 from django.utils import timezone
 
-from cmc_webhooks import models
-from tests import factories
+from cmc_webhooks import models, wire
+from cmc_webhooks.models import mails
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
+
+
+class TestFieldGroups:
+    columns = {field.attname for field in models.Mail._meta.concrete_fields}
+
+    def test_have_each_column_exactly_once(self):
+        grouped = [
+            *mails.FIXED_FIELDS,
+            *mails.FILLED_LATER_FIELDS,
+            *mails.DERIVED_FIELDS,
+            *mails.STATE_FIELDS,
+        ]
+
+        assert sorted([*grouped, "erased_at"]) == sorted(self.columns), (
+            "cmc_webhooks/models/mails.py: put the new column into its groups"
+        )
+
+    def test_have_what_merging_can_change(self):
+        assert set(mails.MERGED_FIELDS) == self.columns - {*mails.FIXED_FIELDS, "erased_at"}
+
+    def test_have_every_text_as_personal_or_not(self):
+        texts = {
+            field.attname
+            for field in models.Mail._meta.concrete_fields
+            if isinstance(field, CharField | TextField)
+        }
+        names_nobody = {"message_id", "domain", "server_composition", "bounce_code", "bounce_class"}
+        statuses = {"status", "previous_status", "delivery_status"}
+
+        assert texts - set(mails.PERSONAL_FIELDS) == names_nobody | statuses, (
+            "cmc_webhooks/models/mails.py: is the new text personal data?"
+        )
+
+    def test_have_every_text_that_events_repeat(self):
+        sent = {*wire.DeliveryRecord.__dataclass_fields__, *wire.BounceRecord.__dataclass_fields__}
+
+        assert set(mails.SENT_FIELDS) <= sent
+        assert set(mails.SENT_FIELDS) == (self.columns & sent) - {
+            "server_composition",
+            "reason",
+            "status",
+            "bounce_code",
+        }
 
 
 class TestMail:
@@ -49,8 +94,22 @@ class TestMail:
             assert (mail.status, mail.version) == ("bounced", 2)
             assert (mail.bounce_code, mail.bounce_class, mail.reason) == ("2", "hard", "gone")
 
+    @pytest.mark.parametrize(
+        ("codes", "kind"), [(["2"], "hard"), (["3", "8"], "message"), (["77"], "unknown"), ([""], "unknown")]
+    )
+    def test_has_the_class_of_its_winning_bounce(self, codes, kind):
+        mail = factories.MailFactory()
+
+        mail.merge([factories.BounceEventFactory(mail=mail, bounce_code=code) for code in codes])
+
+        assert mail.bounce_class == kind
+
     def test_has_no_bounce_class_without_a_bounce(self):
-        assert factories.MailFactory().bounce_class == ""
+        mail = factories.MailFactory()
+
+        mail.merge([factories.DeliveryEventFactory(mail=mail, status="failed")])
+
+        assert mail.bounce_class == ""
 
 
 class TestMailEvent:
@@ -89,7 +148,7 @@ class TestNames:
         ]
 
         assert [index.name for index in indexes if not index.name.startswith("cmc_")] == []
-        assert len(indexes) == 21
+        assert len(indexes) == 37
 
     def test_of_tables_begin_with_the_app(self):
         tables = [model._meta.db_table for model in apps.get_app_config("cmc_webhooks").get_models()]

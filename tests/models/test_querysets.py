@@ -6,7 +6,7 @@ from django.db.models.sql.where import WhereNode
 from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks import models, wire
-from tests import factories
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +82,7 @@ class TestForAddress:
         assert list(models.BlockEvent.objects.for_address(spelling)) == [block]
 
     @pytest.mark.parametrize(
-        "spelling", ["üser@example.jp", "ser@example.jp", "user@example.jp.", "%", "user@example_jp"]
+        "spelling", ["üser@example.jp", "ser@example.jp", "user@example.jpn", "%", "user@example_jp"]
     )
     def test_finds_no_address_that_looks_alike(self, mail, spelling):
         assert list(models.Mail.objects.for_address(spelling)) == []
@@ -150,6 +150,78 @@ class TestWithStatus:
         plan = models.DeliveryEvent.objects.with_status("deferred").order_by("-pk").explain()
 
         assert "cmc_delivery_unusual" in plan
+
+
+class TestForSender:
+    @pytest.fixture
+    def sent(self):
+        factories.DeliveryEventFactory()
+        return factories.MailFactory(header_from="Shop <Shop@Example.jp>")
+
+    @pytest.mark.parametrize("spelling", ["shop@example.jp", "SHOP@EXAMPLE.JP", " Other <Shop@example.jp> "])
+    def test_takes_any_spelling(self, sent, spelling):
+        event = factories.BounceEventFactory(mail=sent)
+
+        assert list(models.Mail.objects.for_sender(spelling)) == [sent]
+        assert list(models.BounceEvent.objects.for_sender(spelling)) == [event]
+        assert list(models.DeliveryEvent.objects.for_sender(spelling)) == []
+
+    @pytest.mark.parametrize("spelling", ["shöp@example.jp", "hop@example.jp", "%", "", "<>"])
+    def test_finds_no_address_that_looks_alike(self, sent, spelling):
+        factories.MailFactory(header_from="")
+
+        assert list(models.Mail.objects.for_sender(spelling)) == []
+        assert list(models.DeliveryEvent.objects.for_sender(spelling)) == []
+
+    def test_finds_letters_beyond_ascii_in_any_case(self):
+        mail = factories.MailFactory(header_from="MÜLLER@example.com")
+
+        assert list(models.Mail.objects.for_sender("müller@EXAMPLE.com")) == [mail]
+
+    def test_finds_an_address_longer_than_its_column(self):
+        long = f"{'x' * 400}@example.jp"
+        mail = factories.MailFactory(header_from=f"X <{long.upper()}>")
+        event = factories.DeliveryEventFactory(mail=mail)
+
+        assert list(models.Mail.objects.for_sender(long)) == [mail]
+        assert list(models.DeliveryEvent.objects.for_sender(long)) == [event]
+        assert not models.Mail.objects.for_sender(long[:320]).exists()
+        assert not models.Mail.objects.for_sender(f"{'x' * 400}@example.com").exists()
+
+
+class TestWithBounceCode:
+    @pytest.fixture
+    def mails(self):
+        return {code: factories.MailFactory(bounce_code=code) for code in ("", "2", "2 ", "8", "Odd")}
+
+    @pytest.mark.parametrize(
+        "asked", [[], ["2"], ["8", "Odd"], ["odd"], ["77"], [""], ["", "2"]], ids=",".join
+    )
+    def test_finds_the_very_codes(self, mails, asked):
+        found = models.Mail.objects.with_bounce_code(*asked)
+
+        assert set(found) == {mails[code] for code in asked if code in mails}
+
+
+class TestWithBounceClass:
+    @pytest.mark.parametrize(
+        ("asked", "codes"),
+        [
+            ([], []),
+            (["hard"], ["1", "2"]),
+            (["message", "soft"], ["3", "8"]),
+            (["unknown"], ["77", "99"]),
+            (["policy"], []),
+        ],
+        ids=str,
+    )
+    def test_finds_the_mails_of_each_code(self, asked, codes):
+        factories.MailFactory(delivery_status="unknown")
+        mails = {code: factories.MailFactory(bounce_code=code) for code in ("1", "2", "3", "8", "77", "99")}
+
+        found = models.Mail.objects.with_bounce_class(*asked)
+
+        assert set(found) == {mails[code] for code in codes}
 
 
 class TestForDomain:

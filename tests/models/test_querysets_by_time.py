@@ -8,9 +8,9 @@ from datetime import timezone as offset
 import pytest
 from django.utils.timezone import override
 
-from cmc_webhooks import models, rows, wire
-from tests import factories
-from tests.test_querysets import captured, key_bounds
+from cmc_webhooks import models, timezones, wire
+from tests.helpers import factories
+from tests.models.test_querysets import captured, key_bounds
 
 pytestmark = pytest.mark.django_db
 
@@ -172,7 +172,7 @@ class TestOccurredBetween:
     def test_takes_aware_bounds_where_times_are_naive(self, settings, zone, active):
         settings.USE_TZ, settings.TIME_ZONE = False, zone
         noon = self.START
-        stored = rows.stored(noon)
+        stored = timezones.to_stored(noon)
         event = factories.DeliveryEventFactory(
             occurred_at=stored, mail__created_at=stored, notification__received_at=stored
         )
@@ -220,7 +220,7 @@ class TestReceivedBetween:
         for hours in (0, 1):
             moment = datetime(2023, 10, 29, 0, 30, tzinfo=UTC) + timedelta(hours=hours)
             key = wire.time_key(int(moment.timestamp() * 1000))
-            factories.NotificationFactory(id=key, received_at=rows.stored(moment))
+            factories.NotificationFactory(id=key, received_at=timezones.to_stored(moment))
 
         received = models.Notification.objects.received_between(twice, twice + timedelta(minutes=1))
 

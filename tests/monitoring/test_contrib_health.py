@@ -8,8 +8,9 @@ from django.db import OperationalError
 from django.test import Client, override_settings
 from django.urls import path
 
-from cmc_webhooks import durable, health
-from tests import factories
+from cmc_webhooks.db import transactions
+from cmc_webhooks.monitoring import health
+from tests.helpers import factories
 
 views = pytest.importorskip("health_check.views")
 
@@ -47,8 +48,8 @@ class TestCmcWebhooks:
         code, said = asked()
 
         assert code == 500
-        assert said.startswith("Warning: 1 signals are dead")
-        assert "1 events were rejected" in said
+        assert said.startswith("Warning: 1 signal is dead")
+        assert "1 event could not be read" in said
 
     @pytest.mark.parametrize(
         ("options", "setting", "code"),
@@ -75,9 +76,9 @@ class TestCmcWebhooks:
             raise OperationalError("the server of example.com is gone")
 
         monkeypatch.setattr(health, "_look", away)
-        monkeypatch.setattr(durable.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(transactions.time, "sleep", lambda seconds: None)
 
-        assert asked() == (500, "Unavailable: the database is away")
+        assert asked() == (500, "Unavailable: the database is unavailable")
 
     def test_has_a_repr_for_the_page(self):
         assert repr(contrib_health.CmcWebhooks()) == "CmcWebhooks(max_age=900.0, fail_if_silent=None)"

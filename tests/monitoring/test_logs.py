@@ -10,18 +10,25 @@ from pathlib import Path
 import pytest
 
 import cmc_webhooks
-from cmc_webhooks import ingest
+from cmc_webhooks.ingest import pipeline
 from tests.conftest import delivery
+from tests.helpers import pages
 
 PACKAGE = Path(cmc_webhooks.__file__).parent
-README = PACKAGE.parent / "README.md"
 METHODS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 
 
 def calls():
-    """Each call of a method of `logger` in the package, with its place."""
+    """Each call of a method of `logger`: its place, the call, the innermost scope around it."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        scopes = {
+            node: scope
+            for scope in ast.walk(tree)  # inner ones come later
+            if isinstance(scope, ast.Module | ast.FunctionDef)
+            for node in ast.walk(scope)
+        }
+        for node, scope in scopes.items():
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -29,25 +36,69 @@ def calls():
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id == "logger"
             ):
-                yield f"{path.name}:{node.lineno}", node
+                yield f"{path.name}:{node.lineno}", node, scope
 
 
-def fields(call):
+def members(written, scope):
+    """The values of a dict by their names. `**name` is the dict that the scope assigns to that name."""
+    found = {}
+    for key, value in zip(written.keys, written.values, strict=True):
+        if key is not None:
+            found[key.value] = value
+            continue
+        assert isinstance(value, ast.Name), f"line {value.lineno}: the keys are not written out"
+        (assigned,) = (
+            node.value
+            for node in ast.walk(scope)
+            if isinstance(node, ast.Assign) and [ast.unparse(each) for each in node.targets] == [value.id]
+        )
+        found |= members(assigned, scope)
+    return found
+
+
+def fields(call, scope):
     """The keys of `extra`, and the value of `cmc_event`; nothing where they are not written out."""
     (extra,) = [keyword.value for keyword in call.keywords if keyword.arg == "extra"] or [ast.Dict([], [])]
-    written = {key.value: value for key, value in zip(extra.keys, extra.values, strict=True)}
+    written = members(extra, scope)
     return set(written), getattr(written.get("cmc_event"), "value", None)
 
 
 def documented():
-    """The README's table: the fields of each name."""
-    table = README.read_text().partition("| `cmc_event` | level | fields | when |")[2].partition("\n\n")[0]
-    rows = [line.split("|")[1:4] for line in table.splitlines()[2:]]
+    """The fields of each name, from the lists of the docs."""
+    found = re.findall(r"^`(\w+)` \([A-Z]+\)\n((?:[: ] .+\n)+)", pages.text("reference/logs"), re.MULTILINE)
     return {
-        name: set(re.findall(r"`(\w+)`", its_fields))
-        for names, _, its_fields in rows
-        for name in re.findall(r"`(\w+)`", names)
+        name: set(re.findall(r"`(\w+)`", below.partition("\n: Fields: ")[2] if ": Fields" in below else ""))
+        for name, below in found
     }
+
+
+class TestFields:
+    """The reading of the calls above."""
+
+    @pytest.mark.parametrize(
+        ("extra", "names"),
+        [
+            ('{"cmc_event": "x", "a": 1}', {"cmc_event", "a"}),
+            ('{"cmc_event": "x", **common, "a": 1}', {"cmc_event", "a", "b", "c"}),
+            ('{"cmc_event": "x", **common, **other}', {"cmc_event", "b", "c", "d"}),
+        ],
+    )
+    def test_are_read_through_a_name(self, extra, names):
+        source = f"""
+def function():
+    other = {{"d": 1}}
+    common = {{"b": 1, "c": 2}}
+    logger.info("x", extra={extra})
+"""
+        (function,) = ast.parse(source).body
+
+        assert fields(function.body[-1].value, function) == (names, "x")
+
+    def test_cannot_be_read_through_anything_else(self):
+        (function,) = ast.parse('def f():\n    logger.info("x", extra={"cmc_event": "x", **made()})').body
+
+        with pytest.raises(AssertionError, match="not written out"):
+            fields(function.body[0].value, function)
 
 
 class TestRecords:
@@ -55,17 +106,17 @@ class TestRecords:
         known = documented()
         wrong = []
 
-        for place, call in calls():
-            names, event = fields(call)
+        for place, *call in calls():
+            names, event = fields(*call)
             if event not in known or names != {"cmc_event", *known[event]}:
                 wrong.append((place, event, names))
 
-        assert wrong == [], "README.md, table of cmc_event"
+        assert wrong == [], "reference/logs.md"
 
     def test_are_all_made_somewhere(self):
-        made = {fields(call)[1] for _, call in calls()}
+        made = {fields(*call)[1] for _, *call in calls()}
 
-        assert made == set(documented()), "README.md, table of cmc_event"
+        assert made == set(documented()), "reference/logs.md"
 
     def test_come_from_loggers_that_are_called_so(self):
         source = {path: path.read_text() for path in PACKAGE.rglob("*.py")}
@@ -118,7 +169,7 @@ class TestNotificationStored:
         assert [str(vars(record)) for record in caplog.records if "@" in str(vars(record))] == []
 
     def test_is_not_made_where_nobody_listens(self, hook, caplog, monkeypatch):
-        monkeypatch.setattr(ingest.logger, "info", lambda *args, **kwargs: 1 / 0)
+        monkeypatch.setattr(pipeline.logger, "info", lambda *args, **kwargs: 1 / 0)
         caplog.set_level(logging.WARNING, "cmc_webhooks")
 
         assert hook.send("deliveries", delivery()).status_code == 200

@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from cmc_webhooks import durable, event_types, health, views
-from cmc_webhooks.status import BounceClass, DeliveryStatus
-from tests import factories
-from tests.conftest import bounce, delivery
+from cmc_webhooks import event_types, models, views
+from cmc_webhooks.bounce_codes import BounceClass
+from cmc_webhooks.db import transactions
+from cmc_webhooks.monitoring import health, problems
+from cmc_webhooks.status import DeliveryStatus
+from tests.conftest import bounce, delivery, notification
+from tests.helpers import factories, pages
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
 from prometheus_client import REGISTRY, parser  # noqa: E402 - it may be missing
 
-from cmc_webhooks import metrics  # noqa: E402 - the same
+from cmc_webhooks.monitoring import metrics  # noqa: E402 - the same
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +80,16 @@ class TestCount:
             1,
         ]
 
+    def test_counts_each_event_of_several_lists_under_its_own_type(self, hook, counted):
+        event = {"deliveries": [delivery()], "bounces": [bounce()]}
+        body = json.loads(notification("deliveries")) | {"event": event}
+
+        hook.post(json.dumps(body).encode())
+
+        told = counted()
+        assert told["events_total('deliveries', 'queued')"] == 1
+        assert told["events_total('bounces', 'hard')"] == 1
+
     def test_has_one_label_for_all_words_that_a_sender_makes_up(self, hook, counted):
         words = ["opened", "x" * 500, "", 'a"b\n', "QUEUED", "other"]
         hook.send("deliveries", *(delivery(f"<{n}@x>", status=word) for n, word in enumerate(words)))
@@ -92,6 +105,8 @@ class TestCount:
             *("deliveries", "bounces", "blocks", "other", "queued", "deferred", "succeeded", "failed"),
             *("hard", "soft", "policy", "message", "suppressed", "unknown"),
             *map(str, views._ANSWERS.values()),
+            *problems.CODES,
+            *models.RefusalCount.Reasons.values,
         }
 
     def test_harms_no_notification(self, hook, monkeypatch, caplog):
@@ -144,19 +159,34 @@ class TestExposition:
 
         told = samples(metrics.exposition().decode())
 
-        assert told["cmc_webhooks_owed_signals",] == 3
+        assert told["cmc_webhooks_pending_signals",] == 3
         assert told["cmc_webhooks_dead_signals",] == 1
         assert told["cmc_webhooks_open_rejected_events",] == 1
-        assert told["cmc_webhooks_oldest_owed_seconds",] > 1e6
+        assert told["cmc_webhooks_oldest_pending_seconds",] > 1e6
         assert told["cmc_webhooks_silence_seconds",] > 1e6
         assert told["cmc_webhooks_database_up",] == 1
+
+    def test_shows_problems_and_refused_requests(self, hook):
+        factories.PendingSignalFactory(items=[[]], state="dead")
+        for _ in range(2):
+            hook.send("deliveries", delivery(), api_key="wrong")
+
+        told = samples(metrics.exposition().decode())
+
+        by_code = {code: told["cmc_webhooks_problem", code] for code in problems.CODES}
+        assert {code for code, value in by_code.items() if value} == {"dead_signals", "refused_calls"}
+        assert told["cmc_webhooks_refused_requests", "api_key"] == 2
+        assert told["cmc_webhooks_refused_requests", "database"] == 0
+        assert told["cmc_webhooks_future_receipts",] == 0
 
     def test_leaves_out_what_there_is_not(self):
         told = samples(metrics.exposition().decode())
 
-        assert {("cmc_webhooks_silence_seconds",), ("cmc_webhooks_oldest_owed_seconds",)} & set(told) == set()
+        assert {("cmc_webhooks_silence_seconds",), ("cmc_webhooks_oldest_pending_seconds",)} & set(
+            told
+        ) == set()
 
-    @pytest.mark.parametrize("error", [durable.Unavailable("OperationalError"), RuntimeError("a bug")])
+    @pytest.mark.parametrize("error", [transactions.Unavailable("OperationalError"), RuntimeError("a bug")])
     def test_shows_all_else_where_the_database_is_away(self, hook, monkeypatch, caplog, error):
         def away(using):
             raise error
@@ -167,7 +197,7 @@ class TestExposition:
         told = samples(metrics.exposition().decode())
 
         assert told["cmc_webhooks_database_up",] == 0
-        assert ("cmc_webhooks_owed_signals",) not in told
+        assert ("cmc_webhooks_pending_signals",) not in told
         assert told["cmc_webhooks_notifications_total", "deliveries"] > 0
         assert [record.cmc_event for record in caplog.records] == ["health_unread"]
 
@@ -186,12 +216,12 @@ class TestExposition:
         assert seen[0]["cmc_webhooks_database_up",] == 1
         assert seen[1:] == [None]
 
-    def test_fits_the_table_and_the_alerts_of_the_readme(self, hook):
+    def test_fits_the_table_and_the_alerts_of_the_docs(self, hook):
         factories.PendingSignalFactory(items=[[]])
         hook.send("deliveries", delivery("<a@x>"), 17)
         hook.send("deliveries", delivery("<a@x>"), api_key="wrong")
         hook.send("deliveries", delivery("<a@x>"))
-        chapter = (ROOT / "README.md").read_text().partition("### Prometheus")[2].partition("### ")[0]
+        chapter = pages.text("reference/metrics")
 
         told = {
             key[0].removesuffix("_count").removesuffix("_sum")
@@ -199,7 +229,7 @@ class TestExposition:
         }
 
         named = set(re.findall(r"cmc_webhooks_[a-z_]+", chapter.replace("cmc_webhooks_health", "")))
-        assert named == told, "README.md, Prometheus"
+        assert named == told, "reference/metrics.md"
 
 
 SEVERAL = """

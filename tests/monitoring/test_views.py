@@ -9,9 +9,10 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
-from cmc_webhooks import durable, health, health_views
-from tests import factories
+from cmc_webhooks.db import transactions
+from cmc_webhooks.monitoring import health, views
 from tests.conftest import API_KEY
+from tests.helpers import factories
 
 TOKEN = "t0ken-of-the-monitoring"
 PATHS = ("/cmc/health", "/cmc/health/metrics")
@@ -73,7 +74,7 @@ class TestHealth:
 
         assert answer.status_code == 503
         assert answer.json()["status"] == "failing"
-        assert [problem.split()[0] for problem in answer.json()["problems"]] == ["2", "a", "1", "no"]
+        assert [problem.split()[0] for problem in answer.json()["problems"]] == ["2", "The", "1", "No"]
 
     @pytest.mark.parametrize(
         ("query", "setting", "code"),
@@ -99,10 +100,10 @@ class TestHealth:
         assert answer.status_code == 400
         assert "90s, 30m, 2h or 1d" in answer.json()["error"]
 
-    def test_costs_four_statements(self, django_assert_num_queries):
+    def test_costs_five_statements(self, django_assert_num_queries):
         heard(hours=1)
 
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             answer = ask()
 
         assert answer.status_code == 200
@@ -171,7 +172,7 @@ class TestEachView:
         ],
     )
     def test_asks_for_a_permission(self, monkeypatch, path, codenames, values, code):
-        monkeypatch.setattr(health_views, "HAS_METRICS", False)
+        monkeypatch.setattr(views, "HAS_METRICS", False)
         client = signed_in(*codenames, **values)
 
         answer = ask(path, token=None, client=client)
@@ -219,7 +220,7 @@ class TestEachView:
 class TestWithoutDatabase:
     @pytest.fixture(autouse=True)
     def away(self, monkeypatch):
-        monkeypatch.setattr(durable.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(transactions.time, "sleep", lambda seconds: None)
 
     def fail(self, *args, **kwargs):
         raise OperationalError("the server of example.com is gone")
@@ -230,7 +231,7 @@ class TestWithoutDatabase:
         answer = ask()
 
         assert answer.status_code == 503
-        assert answer.json() == {"status": "unavailable", "problems": ["the database is away"]}
+        assert answer.json() == {"status": "unavailable", "problems": ["the database is unavailable"]}
         assert [record.cmc_event for record in ours(caplog)] == ["health_failed"]
         assert {record.levelname for record in caplog.records} == {"WARNING"}
 
@@ -241,7 +242,7 @@ class TestWithoutDatabase:
 
         answer = ask(path, token=None, client=client)
 
-        assert (answer.status_code, answer.json()["problems"]) == (503, ["the database is away"])
+        assert (answer.status_code, answer.json()["problems"]) == (503, ["the database is unavailable"])
 
     def test_is_unavailable_for_any_other_reason(self, settings, caplog):
         settings.CMC_WEBHOOKS_MAX_SILENCE = "two hours"
@@ -260,7 +261,7 @@ class TestMetrics:
         assert answer.status_code == (200 if find_spec("prometheus_client") else 404)
 
     def test_are_not_found_without_it(self, monkeypatch):
-        monkeypatch.setattr(health_views, "HAS_METRICS", False)
+        monkeypatch.setattr(views, "HAS_METRICS", False)
 
         answer = ask("/cmc/health/metrics/")
 

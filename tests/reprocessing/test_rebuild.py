@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cmc_webhooks import ingest, models, rebuild, wire
+from cmc_webhooks import ingest, models, wire
+from cmc_webhooks.reprocessing import rebuild
 from tests.conftest import bounce, delivery, notification
 
 USING = "default"
@@ -53,8 +54,9 @@ class TestRebuild:
             {"status": "queued", "delivery_status": "queued", "delivery_event_id": None},
             {"status": "queued"},
             {"reason": "another"},
+            {"bounce_class": "soft"},
             {"status_at": datetime(2000, 1, 1, tzinfo=UTC)},
-            {"bounce_event_id": None, "bounce_code": "", "status": "failed"},
+            {"bounce_event_id": None, "bounce_code": "", "bounce_class": "", "status": "failed"},
         ],
         ids=str,
     )

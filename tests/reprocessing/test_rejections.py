@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from cmc_webhooks import models, retry
-from tests import factories
+from cmc_webhooks import ingest, models
+from cmc_webhooks.reprocessing import rejections
 from tests.conftest import delivery
+from tests.helpers import factories
 
 USING = "default"
 
@@ -26,11 +27,11 @@ class TestRetry:
     def test_stores_what_can_be_read_now_as_if_it_had_come_then(self, sent):
         row = rejected(delivery(created=""), received_at=factories.START - timedelta(days=9))
 
-        retried = retry.retry(USING, every())
+        retried = rejections.retry(USING, every())
 
         event = models.DeliveryEvent.objects.get()
         row.refresh_from_db()
-        assert retried == retry.Retried(resolved=1)
+        assert retried == rejections.Retried(resolved=1)
         assert event.received_at == event.occurred_at == factories.START - timedelta(days=9)
         assert row.resolved_at is not None
         assert [name for name, _, _ in sent] == ["event_recorded", "status_changed"]
@@ -38,7 +39,7 @@ class TestRetry:
     def test_leaves_a_notification_that_says_so(self):
         rejected(delivery())
 
-        retry.retry(USING, every())
+        rejections.retry(USING, every())
 
         assert models.Notification.objects.get().source == "retry"
 
@@ -56,7 +57,7 @@ class TestRetry:
     def test_leaves_open_what_cannot(self, row):
         factories.RejectedEventFactory(**row)
 
-        assert retry.retry(USING, every()) == retry.Retried(rejected=1)
+        assert rejections.retry(USING, every()) == rejections.Retried(rejected=1)
         assert every().get().resolved_at is None
         assert every().count() == 1
 
@@ -64,7 +65,7 @@ class TestRetry:
         rejected(delivery())
         rejected("odd")
 
-        assert retry.retry(USING, every(), dry_run=True) == retry.Retried(resolved=1, rejected=1)
+        assert rejections.retry(USING, every(), dry_run=True) == rejections.Retried(resolved=1, rejected=1)
         assert not models.DeliveryEvent.objects.exists()
         assert not every().exclude(resolved_at=None).exists()
 
@@ -72,7 +73,7 @@ class TestRetry:
         open_hook.send("deliveries", delivery(), api_key=None)
         rejected(delivery())
 
-        assert retry.retry(USING, every()) == retry.Retried(resolved=1)
+        assert rejections.retry(USING, every()) == rejections.Retried(resolved=1)
         assert models.DeliveryEvent.objects.count() == 1
 
     def test_tells_how_far_it_is(self):
@@ -80,17 +81,17 @@ class TestRetry:
             rejected(delivery(f"<m{number}@x>"))
         done = []
 
-        retry.retry(USING, every(), progress=done.append)
+        rejections.retry(USING, every(), progress=done.append)
 
         assert sum(done) == 3
 
     def test_leaves_resolved_ones_alone(self):
         rejected(delivery(), resolved_at=factories.START)
 
-        assert retry.retry(USING, every()) == retry.Retried()
+        assert rejections.retry(USING, every()) == rejections.Retried()
 
     def test_keeps_what_the_database_refuses_open(self, monkeypatch):
         rejected(delivery())
-        monkeypatch.setattr(retry.ingest, "receive", lambda frame, **how: retry.ingest.Receipt(0, 0, 1))
+        monkeypatch.setattr(ingest, "receive", lambda frame, **how: ingest.Receipt(0, 0, 1))
 
-        assert retry.retry(USING, every()) == retry.Retried(rejected=1)
+        assert rejections.retry(USING, every()) == rejections.Retried(rejected=1)

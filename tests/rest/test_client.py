@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from tests import fake_api
 from tests.conftest import PAYLOADS, delivery
+from tests.helpers import fake_api
 
 pytest.importorskip("httpx")
 
-from cmc_webhooks import rest
+from cmc_webhooks import rest as rest_client
 
 DAY = date(2023, 1, 25)
 ERROR = {"errors": [{"code": "10-001", "field": "date", "message": "no such day"}]}
@@ -25,7 +25,9 @@ def pauses():
 
 @pytest.fixture
 def client(rest_api, pauses):
-    with rest.Client(rest_api.url, fake_api.USER, fake_api.KEY, timeout=10, pause=pauses.append) as client:
+    with rest_client.Client(
+        rest_api.url, fake_api.USER, fake_api.KEY, timeout=10, pause=pauses.append
+    ) as client:
         yield client
 
 
@@ -98,14 +100,14 @@ class TestPages:
     def test_must_not_repeat_for_ever(self, client, rest_api):
         rest_api.answers.extend([(200, json.dumps({"deliveries": numbered(100)}))] * 3)
 
-        with pytest.raises(rest.BadAnswer, match="page 1 is the page before it again"):
+        with pytest.raises(rest_client.BadAnswer, match="page 1 is the page before it again"):
             listed(client)
 
     def test_have_an_end(self, client, rest_api, monkeypatch):
-        monkeypatch.setattr(rest, "MAX_PAGES", 2)
+        monkeypatch.setattr(rest_client, "MAX_PAGES", 2)
         rest_api.rows["deliveries", "pro", "2023-01-25"] = numbered(300)
 
-        with pytest.raises(rest.BadAnswer, match="more than 2 pages"):
+        with pytest.raises(rest_client.BadAnswer, match="more than 2 pages"):
             listed(client)
 
 
@@ -124,16 +126,16 @@ class TestFaults:
     def test_of_an_answer_are_told_at_once(self, client, rest_api, answer, message):
         rest_api.answers.append(answer)
 
-        with pytest.raises(rest.BadAnswer, match=message):
+        with pytest.raises(rest_client.BadAnswer, match=message):
             listed(client)
 
         assert len(rest_api.asked) == 1
 
     def test_of_size_are_told_before_it_is_read(self, client, rest_api, monkeypatch):
-        monkeypatch.setattr(rest, "MAX_ANSWER", 1_000)
+        monkeypatch.setattr(rest_client, "MAX_ANSWER", 1_000)
         rest_api.answers.append((200, b" " * 100_000))
 
-        with pytest.raises(rest.BadAnswer, match="larger than 1000 bytes"):
+        with pytest.raises(rest_client.BadAnswer, match="larger than 1000 bytes"):
             listed(client)
 
     @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ class TestFaults:
     def test_that_are_ours_are_not_tried_again(self, client, rest_api, pauses, answer, message):
         rest_api.answers.append(answer)
 
-        with pytest.raises(rest.Refused, match=f"deliveries/list: {message}"):
+        with pytest.raises(rest_client.Refused, match=f"deliveries/list: {message}"):
             listed(client)
 
         assert len(rest_api.asked) == 1
@@ -182,7 +184,7 @@ class TestFaults:
     def test_that_do_not_pass_end_it(self, client, rest_api, pauses):
         rest_api.answers.extend([(500, "oops")] * 9)
 
-        with pytest.raises(rest.Unreachable, match="deliveries/list: HTTP 500, 4 times"):
+        with pytest.raises(rest_client.Unreachable, match="deliveries/list: HTTP 500, 4 times"):
             listed(client)
 
         assert len(rest_api.asked) == 4
@@ -201,18 +203,18 @@ class TestFaults:
         rest_api.answers.extend([rest_api.wait] * 4)
 
         with (
-            rest.Client(
+            rest_client.Client(
                 rest_api.url, fake_api.USER, fake_api.KEY, timeout=0.05, pause=lambda seconds: None
             ) as client,
-            pytest.raises(rest.Unreachable, match="ReadTimeout"),
+            pytest.raises(rest_client.Unreachable, match="ReadTimeout"),
         ):
             listed(client)
 
     def test_of_an_answer_without_end_end_it(self, client, rest_api, monkeypatch):
-        monkeypatch.setattr(rest, "ANSWER_SECONDS", -1)
+        monkeypatch.setattr(rest_client, "ANSWER_SECONDS", -1)
         rest_api.answers.extend([(200, "{}")] * 4)
 
-        with pytest.raises(rest.Unreachable, match="the answer has no end"):
+        with pytest.raises(rest_client.Unreachable, match="the answer has no end"):
             listed(client)
 
     def test_of_the_network_end_it(self):
@@ -221,8 +223,8 @@ class TestFaults:
             url = f"http://127.0.0.1:{free.getsockname()[1]}/transaction/v2"
 
         with (
-            rest.Client(url, fake_api.USER, fake_api.KEY, pause=lambda seconds: None) as client,
-            pytest.raises(rest.Unreachable, match="ConnectError"),
+            rest_client.Client(url, fake_api.USER, fake_api.KEY, pause=lambda seconds: None) as client,
+            pytest.raises(rest_client.Unreachable, match="ConnectError"),
         ):
             listed(client)
 
@@ -244,7 +246,7 @@ class TestTotals:
     def test_must_be_numbers_of_days(self, client, rest_api, row):
         rest_api.answers.append((200, json.dumps({"statistics": [row]})))
 
-        with pytest.raises(rest.BadAnswer, match="not rows of a date and numbers"):
+        with pytest.raises(rest_client.BadAnswer, match="not rows of a date and numbers"):
             client.totals("pro", DAY)
 
 
@@ -256,9 +258,9 @@ class TestKey:
 
         for answer in (None, (500, wrong), (200, wrong), (400, json.dumps({"errors": [wrong]}))):
             rest_api.answers.extend([answer] * 4 if answer else [])
-            with rest.Client(rest_api.url, fake_api.USER, wrong, pause=lambda seconds: None) as client:
+            with rest_client.Client(rest_api.url, fake_api.USER, wrong, pause=lambda seconds: None) as client:
                 messages.append(repr(client))
-                with pytest.raises(rest.Failed) as caught:
+                with pytest.raises(rest_client.Failed) as caught:
                     listed(client)
             messages.append(str(caught.value))
             rest_api.answers.clear()
@@ -266,4 +268,4 @@ class TestKey:
         logged = [repr(sorted(record.__dict__.items(), key=str)) for record in caplog.records]
         assert "[hidden] is no key" in messages[1]
         assert [text for text in [*messages, *logged] if wrong in text or fake_api.USER in text] == []
-        assert any("gave way (HTTP 500)" in text for text in logged)
+        assert any("transient error of CMC's API (HTTP 500)" in text for text in logged)

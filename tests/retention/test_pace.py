@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cmc_webhooks import models, retention
-from tests import factories
 from tests.conftest import delivery
-from tests.test_retention import OLD, USING
+from tests.helpers import factories
+from tests.retention.test_retention import OLD, USING
 
 pytestmark = pytest.mark.django_db
 

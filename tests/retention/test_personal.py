@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cmc_webhooks import models, store
-from tests import factories
+from cmc_webhooks import models
+from cmc_webhooks.models.mails import PERSONAL_FIELDS
 from tests.conftest import bounce, delivery
-from tests.test_retention import (
+from tests.helpers import factories
+from tests.retention.test_retention import (
     ODD_TIMES,
     OLD,
     YOUNG,
@@ -29,7 +30,7 @@ class TestPrunePersonal:
         assert prune("personal") == 1
 
         mail, [queued] = models.Mail.objects.get(), models.DeliveryEvent.objects.all()
-        assert {getattr(mail, name) for name in store.BLANKED} == {""}
+        assert {getattr(mail, name) for name in PERSONAL_FIELDS} == {""}
         assert (mail.domain, mail.status, mail.message_id) == ("example.jp", "bounced", "<m1@example.com>")
         assert mail.erased_at is not None
         assert (queued.reason, queued.extra, models.BounceEvent.objects.get().reason) == ("", {}, "")

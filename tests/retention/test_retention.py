@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import durable, ingest, models, retention, statistics, wire
-from tests import factories
+from cmc_webhooks import ingest, models, retention, wire
+from cmc_webhooks.db import compact_keys, transactions
+from cmc_webhooks.statistics import recount
 from tests.conftest import bounce, delivery, notification
+from tests.helpers import factories
 
 USING = "default"
 NOW = datetime(2023, 6, 1, tzinfo=UTC)
@@ -33,9 +36,11 @@ def prune(kind, before=BEFORE, **options):
     return retention.prune(USING, kind, before, pace=retention.Pace(500, 0), **options)
 
 
-def owe(event, mail=None, state="pending"):
+def enqueue(event, mail=None, state="pending", at=None):
+    """A signal in the outbox; a dead one died just now or `at` a time."""
     items = [["event_recorded", "deliveries", event.pk.hex, mail.pk.hex if mail else None]]
-    return factories.PendingSignalFactory(items=items, state=state)
+    died_ms = int((at or datetime.now(UTC)).timestamp() * 1000)
+    return factories.PendingSignalFactory(items=items, state=state, available_at=died_ms)
 
 
 def rows():
@@ -104,7 +109,7 @@ class TestPruneEvents:
     @pytest.mark.parametrize("state", ["pending", "dead"])
     def test_leaves_what_a_signal_needs(self, state):
         needed, free = factories.DeliveryEventFactory.create_batch(2, occurred_at=OLD)
-        owe(needed, needed.mail, state)
+        enqueue(needed, needed.mail, state)
 
         assert prune("events") == 1
         assert list(models.DeliveryEvent.objects.all()) == [needed]
@@ -112,10 +117,14 @@ class TestPruneEvents:
 
     def test_sees_signals_that_are_owed_while_it_runs(self):
         events = sorted(factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD), key=lambda e: e.pk)
-        owed = iter(events[1:])
+        enqueued = iter(events[1:])
 
         done = retention.prune(
-            USING, "events", BEFORE, pace=retention.Pace(1, 0), progress=lambda n: owe(next(owed, events[2]))
+            USING,
+            "events",
+            BEFORE,
+            pace=retention.Pace(1, 0),
+            progress=lambda n: enqueue(next(enqueued, events[2])),
         )
 
         assert done == 1
@@ -134,23 +143,78 @@ class TestPruneEvents:
 
         assert set(models.DeliveryEvent.objects.all()) == {events[0], events[2]}
 
-    def test_refuses_where_it_would_have_to_look_through_too_many_signals(self, monkeypatch):
-        monkeypatch.setattr(retention, "MOST_OWED", 2)
-        for event in factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD):
-            owe(event)
-
-        with pytest.raises(retention.TooMuchOwed, match="more than 2 rows"):
-            prune("events")
-
-        assert models.DeliveryEvent.objects.count() == 3
-
     @pytest.mark.parametrize("kind", ["notifications", "rejected"])
     def test_asks_no_signal_about_what_none_tells_of(self, monkeypatch, kind):
-        monkeypatch.setattr(retention, "MOST_OWED", 0)
-        owe(factories.DeliveryEventFactory(occurred_at=OLD, notification__received_at=OLD))
+        monkeypatch.setattr(retention._Needed, "without", None)
+        enqueue(factories.DeliveryEventFactory(occurred_at=OLD, notification__received_at=OLD))
         factories.RejectedEventFactory(received_at=OLD)
 
         assert prune(kind) == 1
+
+
+class TestPruneSignals:
+    def test_removes_those_that_died_before_then_and_says_so(self, caplog):
+        events = factories.DeliveryEventFactory.create_batch(3)
+        enqueue(events[0], state="dead", at=BEFORE - timedelta(milliseconds=1))
+        kept = [
+            enqueue(events[1], state="dead", at=BEFORE),
+            enqueue(events[2], state="pending", at=OLD),
+        ]
+
+        assert prune("signals", dry_run=True) == 1
+        assert not caplog.records
+        assert prune("signals") == 1
+        assert list(models.PendingSignal.objects.order_by("pk")) == kept
+        [record] = caplog.records
+        assert (record.cmc_event, record.rows, record.levelname) == ("signals_expired", 1, "WARNING")
+
+    def test_goes_by_the_key_where_the_hosts_clock_was_ahead(self):
+        old, young = factories.DeliveryEventFactory.create_batch(2)
+        ahead = datetime.now(UTC) + timedelta(days=3650)
+        enqueue(old, state="dead", at=ahead)
+        kept = enqueue(young, state="dead", at=ahead)
+        models.PendingSignal.objects.filter(pk=kept.pk).update(
+            id=wire.time_key(int(BEFORE.timestamp() * 1000) + 1)
+        )
+
+        assert prune("signals", before=BEFORE) == 1
+        assert models.PendingSignal.objects.count() == 1
+
+
+class TestDeadSignals:
+    """They hold what they need for `RETENTION["signals"]` days, and not longer."""
+
+    @pytest.mark.parametrize(("days", "setting"), [(30, {}), (7, {"signals": 7}), (90, {"signals": 90})])
+    def test_hold_nothing_after_these_days(self, settings, days, setting):
+        settings.CMC_WEBHOOKS_RETENTION = setting
+        now = datetime.now(UTC)
+        young, old = factories.DeliveryEventFactory.create_batch(2, occurred_at=OLD)
+        enqueue(young, state="dead", at=now - timedelta(days=days, hours=-1))
+        enqueue(old, state="dead", at=now - timedelta(days=days, hours=1))
+        held = Counter()
+
+        assert prune("events", on_held=lambda holder, number: held.update({holder: number})) == 1
+        assert list(models.DeliveryEvent.objects.all()) == [young]
+        assert held == {"dead signals": 1}
+
+    def test_are_told_from_pending_ones_which_hold_for_as_long_as_they_are(self):
+        events = factories.DeliveryEventFactory.create_batch(3, occurred_at=OLD)
+        for event, state in zip(events, ("pending", "pending", "dead"), strict=True):
+            enqueue(event, event.mail, state)
+        models.PendingSignal.objects.filter(state="pending").update(available_at=0)
+        held = Counter()
+
+        assert prune("events", on_held=lambda holder, number: held.update({holder: number})) == 0
+        assert held == {"pending signals": 2, "dead signals": 1}
+
+    @pytest.mark.parametrize("kind", ["events", "mails", "personal"])
+    def test_never_stop_the_pruning_however_many_they_are(self, kind, monkeypatch):
+        monkeypatch.setattr(compact_keys, "_SORTED_AT", 10)
+        events = factories.DeliveryEventFactory.create_batch(60, occurred_at=OLD, mail__created_at=OLD)
+        for event in events[:50]:
+            enqueue(event, event.mail, "dead")
+
+        assert prune(kind) == 10
 
 
 class TestPruneMails:
@@ -162,7 +226,7 @@ class TestPruneMails:
         assert prune("mails") == 1
         assert [mail.message_id for mail in models.Mail.objects.all()] == ["<b@x>"]
         assert models.DeliveryEvent.objects.count() == 1
-        assert statistics.recount(USING, statistics.days(USING), check=True).wrong == 0
+        assert recount.recount(USING, recount.days(USING), check=True).wrong == 0
 
     @pytest.mark.parametrize("created", ODD_TIMES)
     def test_goes_by_receipt_where_cmc_told_no_time_that_can_be(self, created):
@@ -180,21 +244,21 @@ class TestPruneMails:
 
     def test_sees_an_event_that_came_after_it_looked(self, monkeypatch):
         receive("deliveries", delivery(created=wall_clock(OLD)))
-        run = durable.run
+        run = transactions.run
 
         def late(using, work):
-            monkeypatch.setattr(durable, "run", run)
+            monkeypatch.setattr(transactions, "run", run)
             receive("bounces", bounce(created=wall_clock(YOUNG)), at=YOUNG)
             return run(using, work)
 
-        monkeypatch.setattr(durable, "run", late)
+        monkeypatch.setattr(transactions, "run", late)
 
         assert prune("mails") == 0
         assert models.Mail.objects.get().status == "bounced"
 
     def test_leaves_what_a_signal_needs(self):
         event = factories.DeliveryEventFactory(occurred_at=OLD, mail__created_at=OLD)
-        owe(event, event.mail)
+        enqueue(event, event.mail)
 
         assert prune("mails") == 0
 
@@ -223,6 +287,8 @@ class TestPrune:
         factories.DeliveryEventFactory(occurred_at=OLD, mail__created_at=OLD)
         factories.BlockEventFactory(occurred_at=OLD)
         factories.RejectedEventFactory(received_at=OLD)
+        factories.PendingSignalFactory(state="dead", available_at=0)
+        factories.AlertFactory(raised_at=OLD, resolved_at=OLD)
         before = rows()
 
         would = prune(kind, dry_run=True)

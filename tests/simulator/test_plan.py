@@ -7,11 +7,12 @@ from datetime import datetime
 
 import pytest
 
-from cmc_webhooks import simulate, wire
-from cmc_webhooks.credentials import Credentials
-from cmc_webhooks.stories import Told
+from cmc_webhooks import wire
+from cmc_webhooks.simulator import plan as plans
+from cmc_webhooks.simulator.credentials import Credentials
+from cmc_webhooks.simulator.scenarios import SimulatedEvent
 
-PLAN = simulate.Plan(seed=7, start=datetime(2026, 11, 1, 9), events=3000)  # noqa: DTZ001 - CMC's wall clock
+PLAN = plans.Plan(seed=7, start=datetime(2026, 11, 1, 9), events=3000)  # noqa: DTZ001 - CMC's wall clock
 KEY = Credentials(api_key="s3cret-value-for-tests")
 
 
@@ -29,7 +30,7 @@ def events(posts):
 
 class TestPosts:
     def test_hold_every_event_once(self):
-        told = events(simulate.posts(PLAN, KEY))
+        told = events(plans.posts(PLAN, KEY))
 
         assert len(told) == len(set(told)) == 3000
 
@@ -41,12 +42,12 @@ class TestPosts:
     def test_are_the_same_for_the_same_plan(self, options):
         plan = replace(PLAN, **options)
 
-        assert list(simulate.posts(plan, KEY)) == list(simulate.posts(plan, KEY))
+        assert list(plans.posts(plan, KEY)) == list(plans.posts(plan, KEY))
 
     def test_hold_a_share_of_the_events_twice(self):
-        told = Counter(events(simulate.posts(replace(PLAN, duplicates=0.05), KEY)))
+        told = Counter(events(plans.posts(replace(PLAN, duplicates=0.05), KEY)))
 
-        assert set(told) == set(events(simulate.posts(PLAN, KEY)))
+        assert set(told) == set(events(plans.posts(PLAN, KEY)))
         assert 100 < sum(number == 2 for number in told.values()) < 200
         assert max(told.values()) == 2
 
@@ -54,15 +55,15 @@ class TestPosts:
     def test_lose_nothing_out_of_order(self, duplicates):
         plan = replace(PLAN, duplicates=duplicates)
 
-        in_order = events(simulate.posts(plan, KEY))
-        reordered = events(simulate.posts(replace(plan, reorder=True), KEY))
+        in_order = events(plans.posts(plan, KEY))
+        reordered = events(plans.posts(replace(plan, reorder=True), KEY))
 
         assert reordered != in_order
         assert Counter(reordered) == Counter(in_order)
 
     def test_present_the_key_or_none(self):
-        (body, *_), *_ = simulate.posts(PLAN, KEY)
-        (bare, *_), *_ = simulate.posts(PLAN, Credentials())
+        (body, *_), *_ = plans.posts(PLAN, KEY)
+        (bare, *_), *_ = plans.posts(PLAN, Credentials())
 
         assert json.loads(body)["api_key"] == "s3cret-value-for-tests"
         assert "api_key" not in json.loads(bare)
@@ -70,9 +71,13 @@ class TestPosts:
 
 class TestBatches:
     def test_post_all_that_waits_when_one_type_is_full(self):
-        told = [Told("deliveries", {"n": "1"}), Told("bounces", {"n": "2"}), Told("deliveries", {"n": "3"})]
+        told = [
+            SimulatedEvent("deliveries", {"n": "1"}),
+            SimulatedEvent("bounces", {"n": "2"}),
+            SimulatedEvent("deliveries", {"n": "3"}),
+        ]
 
-        made = list(simulate.batches([*told, told[1]], 2))
+        made = list(plans.batches([*told, told[1]], 2))
 
         assert made == [
             ("deliveries", [{"n": "1"}, {"n": "3"}]),

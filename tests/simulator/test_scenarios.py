@@ -7,23 +7,24 @@ from itertools import pairwise
 
 import pytest
 
-from cmc_webhooks import status, stories, wire
+from cmc_webhooks import status, wire
+from cmc_webhooks.simulator import scenarios
 
 START = datetime(2026, 11, 1, 9, 0, 0, 500_000)  # noqa: DTZ001 - CMC's wall clock
-LETTER = stories.Letter(recipient="user@example.jp", api_data="CMC00123")
+LETTER = scenarios.Message(recipient="user@example.jp", api_data="CMC00123")
 STORIES = {
-    "delivered": (stories.delivered(), "succeeded"),
-    "deferred": (stories.deferred(), "succeeded"),
-    "given up": (stories.given_up(), "bounced"),
-    "refused": (stories.refused(), "bounced"),
-    "suppressed": (stories.suppressed(), "bounced"),
-    "bounced later": (stories.bounced_later(), "bounced"),
+    "delivered": (scenarios.delivered(), "succeeded"),
+    "deferred": (scenarios.deferred(), "succeeded"),
+    "given up": (scenarios.given_up(), "bounced"),
+    "refused": (scenarios.refused(), "bounced"),
+    "suppressed": (scenarios.suppressed(), "bounced"),
+    "bounced later": (scenarios.bounced_later(), "bounced"),
 }
 
 
 def told(events=2000, seed=1, start=START, **options):
     dice = random.Random(seed)  # noqa: S311 - a play
-    return list(stories.by_time(dice, start, events, **options))
+    return list(scenarios.by_time(dice, start, events, **options))
 
 
 def shape(event):
@@ -35,24 +36,24 @@ class TestStories:
     def test_begin_with_queued_and_go_by_time(self, name):
         story, _ = STORIES[name]
 
-        assert story[0] == stories.QUEUED
+        assert story[0] == scenarios.QUEUED
         assert all(one.seconds <= other.seconds for one, other in pairwise(story))
 
     def test_tell_a_refusal_as_a_delivery_and_as_a_bounce(self):
-        _, failed, bounced = stories.refused("5")
+        _, failed, bounced = scenarios.refused("5")
 
         assert (failed.event_type, failed.status) == ("deliveries", "failed")
         assert (bounced.event_type, bounced.status, bounced.reason) == ("bounces", "5", failed.reason)
 
     def test_have_a_reason_for_every_code_that_has_a_class(self):
-        assert set(stories.REASONS) >= {str(code) for code in range(1, 12)} | {"99"}
+        assert set(scenarios.REASONS) >= {str(code) for code in range(1, 12)} | {"99"}
         assert status.bounce_class("10") == "suppressed"
 
 
 class TestEvent:
     def test_has_the_fields_of_a_recorded_one(self):
-        delivery = stories.event(LETTER, stories.QUEUED, START)
-        bounce = stories.event(LETTER, stories.refused()[-1], START)
+        delivery = scenarios.event(LETTER, scenarios.QUEUED, START)
+        bounce = scenarios.event(LETTER, scenarios.refused()[-1], START)
 
         assert set(delivery.values) == set(wire.DeliveryRecord.wire_names().values())
         assert set(bounce.values) == set(wire.BounceRecord.wire_names().values())
@@ -60,7 +61,7 @@ class TestEvent:
         assert delivery.values["apiData"] == "CMC00123"
 
     def test_names_the_recipient_whom_cmc_itself_refused(self):
-        failed = stories.event(LETTER, stories.suppressed()[1], START).values
+        failed = scenarios.event(LETTER, scenarios.suppressed()[1], START).values
 
         assert failed["reason"].startswith("Recipient address <user@example.jp> is suppressed")
         assert failed["senderIp"] == ""
@@ -107,7 +108,7 @@ class TestByTime:
         assert [e.values | {"created": ""} for e in later] == [e.values | {"created": ""} for e in told(500)]
 
     def test_lets_few_wait(self, monkeypatch):
-        monkeypatch.setattr(stories, "MAX_WAITING", 10)
+        monkeypatch.setattr(scenarios, "MAX_WAITING", 10)
 
         events = told(3000, seconds_between=0.01)
 

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from cmc_webhooks import posting
-from cmc_webhooks.posting import Post, Tally, Target
-from tests.sink import listening
+from cmc_webhooks.simulator import sender
+from cmc_webhooks.simulator.sender import Post, Tally, Target
+from tests.helpers.sink import listening
 
 
 def posts(number, events=10):
@@ -15,7 +15,7 @@ def posts(number, events=10):
 
 def post_all(sink, wanted, **options):
     tally = Tally()
-    posting.post_all(Target.of(sink.url), wanted, tally, **options)
+    sender.post_all(Target.of(sink.url), wanted, tally, **options)
     return tally
 
 
@@ -66,10 +66,10 @@ class TestTally:
 
         tally.note(100, "200", b'{"new": 90, "repeated": 10, "rejected": 0}', 0.012)
         tally.note(100, "503", b"not stored", 0.5)
-        tally.note(100, posting.NO_ANSWER, b"", 0.001)
+        tally.note(100, sender.NO_ANSWER, b"", 0.001)
 
         assert (tally.requests, tally.events, tally.failed) == (3, 300, 2)
-        assert tally.answers == {"200": 1, "503": 1, posting.NO_ANSWER: 1}
+        assert tally.answers == {"200": 1, "503": 1, sender.NO_ANSWER: 1}
         assert tally.stored == {"new": 90, "repeated": 10, "rejected": 0}
 
     @pytest.mark.parametrize("text", [b"[]", b'{"new": []}', b"\xff", b'{"new": "many"}', b"1"])
@@ -126,7 +126,7 @@ class TestPostAll:
         with listening(lambda number: (503, b"later") if number == 1 else None) as sink:
             tally = post_all(sink, posts(3), senders=1)
 
-        assert tally.answers == {"503": 1, posting.NO_ANSWER: 2}
+        assert tally.answers == {"503": 1, sender.NO_ANSWER: 2}
         assert tally.failed == 3
 
     def test_reads_no_long_answer_to_its_end(self):
@@ -141,7 +141,7 @@ class TestPostAll:
             target = Target.of(f"http://127.0.0.1:{taken.getsockname()[1]}/")
 
             with pytest.raises(OSError, match="refused"):
-                posting.post_all(target, posts(1), Tally())
+                sender.post_all(target, posts(1), Tally())
 
     def test_ends_with_the_requests_at_hand_when_interrupted(self):
         def interrupted():
@@ -150,7 +150,7 @@ class TestPostAll:
 
         tally = Tally()
         with listening() as sink, pytest.raises(KeyboardInterrupt):
-            posting.post_all(Target.of(sink.url), interrupted(), tally, senders=2)
+            sender.post_all(Target.of(sink.url), interrupted(), tally, senders=2)
 
         assert tally.requests == len(sink.taken) <= 8
 

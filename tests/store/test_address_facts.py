@@ -1,4 +1,4 @@
-"""What is told of addresses is the same by SQL of our own and by the ORM."""
+"""What is stored about addresses is the same by SQL of our own and by the ORM."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cmc_webhooks import models, store
-from tests import factories
+from cmc_webhooks import models
+from cmc_webhooks.store import address_facts
+from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,34 +23,66 @@ ADDRESSES = [
 
 addresses = st.sampled_from(ADDRESSES)
 days = st.integers(0, 400)
-told = st.one_of(
-    st.tuples(st.just("bounce"), addresses, days),
-    st.tuples(st.just("success"), addresses, days),
-    st.tuples(st.just("block"), addresses, days),
-    st.tuples(st.sampled_from(models.Suppression.Kinds.values), addresses, days),
-)
+compositions = st.sampled_from(["pro", "Pro", "prö", ""])
+kinds = st.sampled_from(["bounce", "success", "block", *models.Suppression.Kinds.values])
+told = st.tuples(kinds, addresses, days, compositions)
 
 
-def tell(what, address, age):
+def tell(what, address, age, composition):
     at = NOW - timedelta(days=age)
     if what == "bounce":
-        factories.MailFactory(recipient=address, address=address, bounce_code=str(age % 12), created_at=at)
+        factories.MailFactory(
+            recipient=address,
+            address=address,
+            bounce_code=str(age % 12),
+            created_at=at,
+            server_composition=composition,
+        )
     elif what == "success":
-        mail = {"delivery_status": "succeeded", "created_at": at}
+        mail = {"delivery_status": "succeeded", "created_at": at, "server_composition": composition}
         factories.MailFactory(recipient=address, address=address, **mail)
     elif what == "block":
-        factories.BlockEventFactory(address=address, occurred_at=at)
-    elif not models.Suppression.objects.filter(pk=store.told.wire.address_key(address)).exists():
-        until = at if age % 2 else None
-        factories.SuppressionFactory(address=address, kind=what, decided_at=at, until=until)
+        factories.BlockEventFactory(address=address, occurred_at=at, server_composition=composition)
+    else:
+        reasons = {"kept": ["hard", "soft", "blocked", "unsubscribed"], "lifted": ["blocked", "unsubscribed"]}
+        reason = reasons[what][age % len(reasons[what])] if what in reasons else ""
+        kept = [what, reason] if reason else []
+        key = address_facts.wire.decision_key(address, composition, *kept)
+        if not models.Suppression.objects.filter(pk=key).exists():
+            factories.SuppressionFactory(
+                address=address,
+                server_composition=composition,
+                kind=what,
+                reason=reason,
+                since=at if what == "kept" else None,
+                decided_at=at,
+                until=at if age % 2 else None,
+            )
 
 
 def found(asked, *, raw):
-    """What is told of these addresses alone."""
+    """What is told of these addresses alone: the facts but successes, and what each success can lift."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("django.conf.settings.CMC_WEBHOOKS_RAW_SQL", raw)
-        rows = store.told_of("default", asked, (NOW - timedelta(days=300), NOW - timedelta(days=2)))
-        return sorted((row for row in rows if row.address in asked), key=repr)
+        loaded = address_facts.load("default", asked, (NOW - timedelta(days=300), NOW - timedelta(days=2)))
+        rows = [row for row in loaded if row.address in asked]
+    facts = [row for row in rows if row.kind != address_facts.SUCCESS]
+    lifts = {}
+    for fact in facts:
+        is_of_one = fact.word.removeprefix("kept ") in LISTED
+        if fact.kind == address_facts.DECISION and not fact.word.startswith("kept "):
+            continue
+        of = [
+            row.at
+            for row in rows
+            if (row.kind, row.address) == (address_facts.SUCCESS, fact.address)
+            and (not is_of_one or row.composition == fact.composition)
+        ]
+        lifts[fact.address, fact.composition if is_of_one else None] = max(of, default=None)
+    return sorted(facts, key=repr), lifts
+
+
+LISTED = ("10", "11", "blocked", "unsubscribed")
 
 
 class TestToldOf:
@@ -66,11 +99,13 @@ class TestToldOf:
                 model.objects.all().delete()
 
     def test_goes_by_the_setting(self, settings, monkeypatch):
-        monkeypatch.setattr(store.given, "rows", lambda *arguments: [("by sql", 0, "", NOW, None, None)])
+        monkeypatch.setattr(
+            address_facts, "rows_by_sql", lambda *arguments: [("by sql", 0, "", NOW, None, "", None)]
+        )
 
         for raw, expected in ((True, ["by sql"]), (False, [])):
             settings.CMC_WEBHOOKS_RAW_SQL = raw
-            assert [row.address for row in store.told_of("default", {"a@x.jp"}, (NOW, NOW))] == expected
+            assert [row.address for row in address_facts.load("default", {"a@x.jp"}, (NOW, NOW))] == expected
 
     @pytest.mark.parametrize(
         ("vendor", "is_mariadb", "known"),
@@ -81,4 +116,4 @@ class TestToldOf:
         monkeypatch.setattr(connection, "vendor", vendor)
         monkeypatch.setattr(connection, "mysql_is_mariadb", is_mariadb, raising=False)
 
-        assert (store.given.statement(connection) is not None) == known
+        assert (address_facts.sql_statement(connection) is not None) == known

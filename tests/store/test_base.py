@@ -11,9 +11,11 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cmc_webhooks import ingest, models, signals, store, wire
-from cmc_webhooks.store import plain, postgresql
-from tests.conftest import bounce, delivery, in_every_way, notification
+from cmc_webhooks import ingest, models, signals, wire
+from cmc_webhooks.ingest import pipeline
+from cmc_webhooks.store import address_facts, bulk, postgresql, sql, writers
+from cmc_webhooks.store.base import LockedRows
+from tests.conftest import bounce, delivery, in_every_writer, notification
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,7 +75,7 @@ def stored():
         for cell, parts in groupby(counted, key=lambda part: part[:4])
         if (total := sum(part[4] for part in parts))
     ]
-    tables["owed"] = sorted(str(item) for row in models.PendingSignal.objects.all() for item in row.items)
+    tables["enqueued"] = sorted(str(item) for row in models.PendingSignal.objects.all() for item in row.items)
     return tables
 
 
@@ -104,10 +106,10 @@ def lived(history):
 
 class TestWays:
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(batches, max_size=6), st.sampled_from([1, ingest.MANY]))
+    @given(st.lists(batches, max_size=6), st.sampled_from([1, pipeline.MANY]))
     def test_store_and_tell_the_same(self, history, many):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ingest, "MANY", many)  # from how many events on the first is asked for
+            patch.setattr(pipeline, "MANY", many)  # from how many events on the first is asked for
             patch.setattr("django.conf.settings.CMC_WEBHOOKS_RAW_SQL", True)
             fast = lived(history)
             patch.setattr("django.conf.settings.CMC_WEBHOOKS_RAW_SQL", False)
@@ -117,21 +119,28 @@ class TestWays:
 
     def test_are_chosen_by_database_and_setting(self, settings):
         settings.CMC_WEBHOOKS_RAW_SQL = True
-        fast = {"postgresql": postgresql.WAY, "sqlite": plain.SQLITE, "mysql": plain.MARIADB}
+        fast = {"postgresql": postgresql.WRITER, "sqlite": sql.SQLITE, "mysql": sql.MARIADB}
 
-        assert store.way("default") is fast[connection.vendor]
+        assert writers.writer_for("default") is fast[connection.vendor]
 
         settings.CMC_WEBHOOKS_RAW_SQL = False
 
-        assert store.way("default") is store.PORTABLE
+        assert writers.writer_for("default") is writers.PORTABLE
+
+    def test_are_the_orms_on_mysql_which_is_not_mariadb(self, settings, monkeypatch):
+        settings.CMC_WEBHOOKS_RAW_SQL = True
+        monkeypatch.setattr(connection, "mysql_is_mariadb", False, raising=False)
+
+        assert writers.writer_for("default") is writers.PORTABLE
+        assert address_facts.sql_statement(connection) is None
 
     @pytest.mark.parametrize(
         ("mode", "way"),
         [
-            (None, store.PORTABLE),
-            ("DEFERRED", store.PORTABLE),
-            ("IMMEDIATE", plain.SQLITE),
-            ("exclusive", plain.SQLITE),
+            (None, writers.PORTABLE),
+            ("DEFERRED", writers.PORTABLE),
+            ("IMMEDIATE", sql.SQLITE),
+            ("exclusive", sql.SQLITE),
         ],
     )
     def test_on_sqlite_are_fast_for_transactions_that_begin_as_writers(
@@ -141,7 +150,7 @@ class TestWays:
         monkeypatch.setattr(connection, "vendor", "sqlite")
         monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"transaction_mode": mode} if mode else {})
 
-        assert store.way("default") is way
+        assert writers.writer_for("default") is way
 
 
 class TestThreads:
@@ -172,10 +181,10 @@ class TestRivals:
 
     def test_with_the_same_event_are_seen(self, monkeypatch, sent):
         receive("deliveries", delivery())
-        in_every_way(monkeypatch, "known", lambda real: lambda *args: set())
+        in_every_writer(monkeypatch, "known", lambda real: lambda *args: set())
 
         # the portable way looks again, by a name of its own
-        monkeypatch.setattr(store.PORTABLE, "known", store.known_keys)
+        monkeypatch.setattr(writers.PORTABLE, "known", bulk.known_keys)
         receipt = receive("deliveries", delivery(), delivery("<m2@x>"))
 
         assert receipt == ingest.Receipt(new=1, repeated=1, rejected=0)
@@ -195,13 +204,13 @@ class TestRivals:
 
     def test_with_the_same_mail_are_seen(self, monkeypatch, sent):
         receive("deliveries", delivery())
-        portable = store.PORTABLE.lock
-        in_every_way(
+        portable = writers.PORTABLE.lock
+        in_every_writer(
             monkeypatch,
             "lock",
-            lambda real: lambda using, mails, *rest: ({mail.pk: mail for mail in mails}, set()),
+            lambda real: lambda using, lookup: LockedRows({mail.pk: mail for mail in lookup.mails}, set()),
         )
-        monkeypatch.setattr(store.PORTABLE, "lock", portable)
+        monkeypatch.setattr(writers.PORTABLE, "lock", portable)
 
         receipt = receive("deliveries", delivery(status="succeeded"))
 

@@ -12,12 +12,13 @@ from django.db import connection
 
 from cmc_webhooks import ingest, models, wire
 from tests.conftest import bounce, delivery, notification
+from tests.helpers import pages
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(connection.vendor != "postgresql", reason="partitions of PostgreSQL"),
 ]
-SQL = Path(__file__).parent.parent / "docs" / "partitions.sql"
+SQL = Path(__file__).parents[2] / "docs" / "partitions.sql"
 EVENTS = (models.DeliveryEvent, models.BounceEvent)
 CREATED = {
     "before": "2023-01-25 14:03:06",
@@ -104,16 +105,24 @@ class TestPartitions:
 
         assert partitions(models.DeliveryEvent)["_2024_02"] == 1
 
-    def test_are_dropped_as_the_guide_says(self):
+    @pytest.mark.parametrize("language", pages.LANGUAGES)
+    def test_are_made_and_dropped_as_the_guide_says(self, language):
         list(receive("a"))
-        partition()
-        guide = (SQL.parent / "scaling.md").read_text()
-        [drop] = re.findall(r"```sql\n(.*?)```", guide, re.DOTALL)
+        guide = pages.text("explanation/scaling", language)
+        commands = "".join(pages.blocks(guide, "sh"))
+        [drop] = pages.blocks(guide, "sql")
+        assert "--file docs/partitions.sql" in commands
 
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(SQL.read_text(), None)
+            for statement in re.findall(r'--command "(.+)"', commands):
+                cursor.execute(statement.replace("2027-01", "2023-02").replace("2028-01", "2024-02"), None)
+        made = {model: partitions(model) for model in EVENTS}
+        with connection.cursor() as cursor:
             cursor.execute(drop.replace("_2027_01", "_2023_02"), None)
 
+        assert [each["_2023_02"] for each in made.values()] == [1, 1]
         assert [partitions(model).get("_2023_02") for model in EVENTS] == [None, None]
         assert [model.objects.count() for model in EVENTS] == [4, 4]
 

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmc_webhooks import models, rows, store, wire
+from cmc_webhooks import models, wire
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.store import rejections, sets
-from tests import factories
+from cmc_webhooks.ingest import rows
+from cmc_webhooks.store import orm, outbox, rejections
+from tests.helpers import factories
 
 USING = "default"
 MANY = 100_000
@@ -84,7 +85,7 @@ class TestLockMails:
         known.subject = "kept"
         known.save(force_insert=True)
 
-        stored = store.lock_mails(USING, [mail_of(record(2)), mail_of(record(1))])
+        stored = orm.lock_mails(USING, [mail_of(record(2)), mail_of(record(1))])
 
         assert {mail.message_id: mail.subject for mail in stored.values()} == {"<m1@x>": "kept", "<m2@x>": ""}
         assert models.Mail.objects.count() == 2
@@ -94,7 +95,7 @@ class TestLockMails:
         random.Random(1).shuffle(mails)  # noqa: S311 - a shuffle
 
         with CaptureQueriesContext(connection) as captured:
-            stored = store.lock_mails(USING, mails)
+            stored = orm.lock_mails(USING, mails)
 
         insert, select = (query["sql"] for query in captured.captured_queries)
         ids = [insert.replace("-", "").find(key.hex) for key in sorted(stored)]
@@ -105,7 +106,7 @@ class TestLockMails:
 
     def test_does_nothing_without_mails(self, django_assert_num_queries):
         with django_assert_num_queries(0):
-            assert store.lock_mails(USING, []) == {}
+            assert orm.lock_mails(USING, []) == {}
 
 
 @pytest.mark.django_db
@@ -116,28 +117,10 @@ class TestUpdateMails:
             mail.status, mail.version, mail.reason = "failed", 7, "550"
 
         with django_assert_num_queries(1):
-            store.update_mails(USING, mails)
+            orm.update_mails(USING, mails)
 
         assert set(models.Mail.objects.values_list("status", "version", "reason")) == {("failed", 7, "550")}
         assert models.Mail.objects.count() == 5
-
-    def test_writes_every_column_that_merging_can_change(self):
-        given_once = {
-            "id",
-            "message_id",
-            "recipient",
-            "address",
-            "domain",
-            "server_composition",
-            "created_at",
-            "erased_at",
-        }
-
-        columns = {field.name for field in models.Mail._meta.concrete_fields}
-
-        assert set(sets.MERGED) == columns - given_once, (
-            "store/sets.py: MERGED or this test must name the new column"
-        )
 
 
 @pytest.mark.django_db
@@ -145,7 +128,7 @@ class TestReject:
     def test_keeps_what_is_known_as_it_is(self):
         known = factories.RejectedEventFactory(resolved_at=factories.START)
 
-        store.reject(USING, [factories.RejectedEventFactory.build(raw=known.raw), known])
+        rejections.reject(USING, [factories.RejectedEventFactory.build(raw=known.raw), known])
 
         assert models.RejectedEvent.objects.get().resolved_at == factories.START
 
@@ -154,7 +137,7 @@ class TestReject:
         factories.RejectedEventFactory.create_batch(3)
         factories.RejectedEventFactory(resolved_at=factories.START)
 
-        store.reject(USING, [factories.RejectedEventFactory.build()])
+        rejections.reject(USING, [factories.RejectedEventFactory.build()])
 
         assert models.RejectedEvent.objects.count() == 4
         assert "3 rejected events are open" in caplog.text
@@ -163,22 +146,22 @@ class TestReject:
 @pytest.mark.django_db
 class TestSettle:
     def test_replaces_a_row_by_what_is_still_owed(self):
-        sent, owed = factories.PendingSignalFactory(), factories.PendingSignalFactory.build()
+        sent, enqueued = factories.PendingSignalFactory(), factories.PendingSignalFactory.build()
 
-        assert store.settle(USING, sent, [owed])
-        assert models.PendingSignal.objects.get().pk == owed.pk
+        assert outbox.complete(USING, sent, [enqueued])
+        assert models.PendingSignal.objects.get().pk == enqueued.pk
 
     def test_deletes_with_one_statement_when_nothing_is_owed(self, django_assert_num_queries):
         sent = factories.PendingSignalFactory()
 
         with django_assert_num_queries(1):
-            assert store.settle(USING, sent, [])
+            assert outbox.complete(USING, sent, [])
         assert not models.PendingSignal.objects.exists()
 
     def test_leaves_a_row_that_another_took_over(self):
-        sent, owed = factories.PendingSignalFactory(), factories.PendingSignalFactory.build()
+        sent, enqueued = factories.PendingSignalFactory(), factories.PendingSignalFactory.build()
         models.PendingSignal.objects.update(attempts=2)
 
-        assert not store.settle(USING, sent, [owed])
-        assert not store.settle(USING, sent, [])
+        assert not outbox.complete(USING, sent, [enqueued])
+        assert not outbox.complete(USING, sent, [])
         assert models.PendingSignal.objects.get().pk == sent.pk

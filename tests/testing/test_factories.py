@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,11 @@ class TestImports:
         )
 
         assert 'pip install "django-cmc-webhooks[testing]"' in ran.stderr
+
+
+class TestTypes:
+    def test_are_those_of_the_factories(self):
+        stub = Path(factories.__file__).with_suffix(".pyi").read_text()
+        typed = dict(re.findall(r"^(\w+): Factory\[(\w+)\]$", stub, re.MULTILINE))
+
+        assert typed == {name: getattr(factories, name)._meta.model.__name__ for name in factories.__all__}

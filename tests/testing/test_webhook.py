@@ -61,10 +61,12 @@ class TestCmcWebhook:
         assert len(cmc_signals) == 2
 
     def test_is_refused_with_a_wrong_key(self, cmc_webhook):
-        assert cmc_webhook.post("deliveries", testing.delivery(), api_key="wrong").status_code == 403
+        answer = cmc_webhook.post("deliveries", testing.delivery(), api_key="wrong", check=False)
+
+        assert answer.status_code == 403
 
     def test_sends_any_bytes(self, cmc_webhook):
-        assert cmc_webhook.send(b"{", "application/json").status_code == 400
+        assert cmc_webhook.send(b"{", "application/json", check=False).status_code == 400
 
 
 class TestWithUnittest(TestCase):

@@ -65,3 +65,17 @@ def reads_post(get_response):
         return get_response(request)
 
     return middleware
+
+
+KEPT = []
+"""The requests that `keeps_requests` has seen."""
+
+
+def keeps_requests(get_response):
+    """A middleware that keeps each request, as a cycle does that is not collected yet."""
+
+    def middleware(request):
+        KEPT.append(request)
+        return get_response(request)
+
+    return middleware

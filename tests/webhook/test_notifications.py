@@ -76,7 +76,7 @@ class TestGoodNotification:
 
         kept = models.RejectedEvent.objects.get()
         assert (kept.event_type, kept.server_composition, kept.position) == ("deliveries", "pro", 1)
-        assert json.loads(kept.raw) == {"to": ["a@example.jp"], "n": "1"}
+        assert json.loads(kept.raw) == {"to": ["a@example.jp"], "n": 1}
         assert kept.error == "event.deliveries[1]: to is not text"
         assert kept.resolved_at is None
 

@@ -7,7 +7,8 @@ import logging
 import pytest
 from django.db import OperationalError, connection
 
-from cmc_webhooks import durable, ingest, wire
+from cmc_webhooks import ingest, wire
+from cmc_webhooks.db import transactions
 from tests.conftest import API_KEY, HOOK, bounce, delivery
 from tests.webhook.posts import GOOD, own_logs, stored
 
@@ -38,8 +39,8 @@ class TestUnavailable:
 
     @pytest.mark.django_db(transaction=True)
     def test_tells_that_a_lock_was_held_too_long(self, hook, monkeypatch):
-        monkeypatch.setattr(durable, "TRIES", 1)
-        monkeypatch.setattr(durable, "LOCK_SECONDS", 1)
+        monkeypatch.setattr(transactions, "TRIES", 1)
+        monkeypatch.setattr(transactions, "LOCK_SECONDS", 1)
         hook.post(GOOD)
         other = connection.copy()
         if connection.vendor == "sqlite":

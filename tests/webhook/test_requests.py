@@ -20,7 +20,7 @@ class TestMethods:
     """The webhook is for POST; the other methods are answered without a secret."""
 
     @pytest.mark.parametrize("secrets", ["none", "set"])
-    @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
     def test_refuses_others_and_tells_which_it_takes(self, settings, method, secrets):
         settings.CMC_WEBHOOKS_API_KEYS = [API_KEY] if secrets == "set" else []
         settings.CMC_WEBHOOKS_BEARER_TOKENS = ["a-token-of-some-length"] if secrets == "set" else []
@@ -110,7 +110,7 @@ class TestMiddleware:
         answer = hook.post(body, "multipart/form-data; boundary=b")
 
         assert answer.status_code == 400
-        assert stored() == {}
+        assert stored() == {"RejectedEvent": 1}
 
     def test_checks_the_key_of_a_body_that_was_read_already(self, hook, settings):
         settings.MIDDLEWARE = ["tests.webhook.posts.reads_post", *settings.MIDDLEWARE]
@@ -137,7 +137,7 @@ class TestLog:
         "charset": (GOOD, {"content_type": f"application/json; charset={API_KEY}"}),
         "encoding": (GOOD, {"HTTP_CONTENT_ENCODING": API_KEY}),
         "too large": (GOOD, {"CONTENT_LENGTH": "9999999"}),
-        "other lists": (frame(event={"deliveries": [], API_KEY: [1]}), {}),
+        "a list twice": (frame(event={"deliveries": [], " deliveries": [API_KEY]}), {}),
     }
 
     @pytest.mark.parametrize("refusal", REFUSALS)

@@ -59,7 +59,7 @@ class TestRead:
 
         [rejection] = read(text).rejections
 
-        assert rejection.error == "event.deliveries[0]: a b, status is given twice"
+        assert rejection.error == "event.deliveries[0]: status, 1 other name are given twice"
 
     def test_rejects_all_events_of_a_type_never_seen(self):
         sent = read({"opens": [{"to": "a@b"}, "x"]}, "opens")
@@ -92,8 +92,8 @@ class TestRead:
             ({"event": {"deliveries": {}}}, "event.deliveries is not a list"),
             ({"event": {"deliveries": None}}, "event.deliveries is not a list"),
             ({"event": {"bounces": []}}, "event.deliveries is not a list"),
-            ({"event": '{"deliveries": [], "deliveries": []}'}, "ambiguous: event gives a name twice"),
-            ({"event": {"deliveries": [], "bounces": [1]}}, "ambiguous: event holds other lists"),
+            ({"event": '{"deliveries": [], "deliveries": []}'}, "ambiguous: event.deliveries is given twice"),
+            ({"event": {"deliveries": [], " deliveries": []}}, "ambiguous: event.deliveries is given twice"),
         ],
         ids=str,
     )
@@ -189,7 +189,7 @@ class TestFrameWithinBmp:
     def test_replaces_letters_but_no_key(self):
         sent = wire.read(wire.Frame(event_type="😀", server_composition="😀", event={"😀": ["😀"]}), {}, 1)
 
-        tame = wire.frame_within_bmp(sent)
+        tame = wire.replace_astral_in_frame(sent)
 
         assert (tame.event_type, tame.server_composition) == ("\ufffd", "\ufffd")
         assert tame.rejections[0].raw == '"\ufffd"'

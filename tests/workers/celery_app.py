@@ -14,14 +14,14 @@ app.conf.task_default_queue = os.environ.get("WORKER_QUEUE", "cmc_webhooks_tests
 
 
 @app.task
-def send_owed_signals():
-    from cmc_webhooks import upkeep
+def send_pending_signals():
+    from cmc_webhooks import maintenance
 
-    return upkeep.run()._asdict()
+    return maintenance.run()._asdict()
 
 
 def wake_up():
-    send_owed_signals.delay()
+    send_pending_signals.delay()
 
 
 if not apps.ready and not apps.loading:

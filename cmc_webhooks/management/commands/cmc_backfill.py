@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import CommandError, CommandParser
 
-from cmc_webhooks import backfill, store
+from cmc_webhooks.backfill import fetch
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.management import base, endings, options
+from cmc_webhooks.management import base, options
+from cmc_webhooks.models import routing
 
 if TYPE_CHECKING:
     from cmc_webhooks.rest import Client
@@ -31,7 +31,7 @@ class Command(base.Command):
             metavar="NAME",
             help="of this server composition; may be repeated; by default CMC_WEBHOOKS_REST_COMPOSITIONS",
         )
-        parser.add_argument("--kind", choices=backfill.KINDS, help="fetch only these")
+        parser.add_argument("--kind", choices=fetch.KINDS, help="fetch only these")
         parser.add_argument("--dry-run", action="store_true", help="fetch and compare, store nothing")
         parser.add_argument(
             "--no-statistics",
@@ -42,9 +42,12 @@ class Command(base.Command):
         parser.add_argument("--strict", action="store_true", help="exit with 1 if the statistics differ")
 
     def handle(self, *args: Any, **chosen: Any) -> None:
+        _require_credentials()
         compositions = chosen["composition"] or list(app_settings.rest_compositions)
         if not compositions:
-            raise base.wrong("Name a server composition: --composition, or CMC_WEBHOOKS_REST_COMPOSITIONS")
+            raise base.wrong(
+                "No server composition: pass --composition or set CMC_WEBHOOKS_REST_COMPOSITIONS"
+            )
         days = self._days(chosen["first"], chosen["last"])
         differs = False
         left = [(day, composition) for day in days for composition in compositions]
@@ -56,40 +59,40 @@ class Command(base.Command):
             return f"{day} of {composition} is not done; go on with: cmc_backfill {day} {days[-1]}"
 
         client, failed = _client()
-        with client, endings.told_shortly(where), options.progress(None, "row") as progress:
+        with client, base.one_line_errors(where), options.progress(None, "row") as progress:
             try:
-                for done in backfill.backfill(
-                    store.alias(),
+                for done in fetch.backfill(
+                    routing.write_alias(),
                     client,
                     days,
                     compositions,
-                    [chosen["kind"]] if chosen["kind"] else backfill.KINDS,
+                    [chosen["kind"]] if chosen["kind"] else fetch.KINDS,
                     dry_run=chosen["dry_run"],
                     compare=chosen["statistics"],
                     progress=progress,
                 ):
                     del left[0]
                     differs = differs or bool(done.differences)
-                    self._tell(done, dry_run=chosen["dry_run"])
+                    self._report(done, dry_run=chosen["dry_run"])
             except failed as error:
                 raise CommandError(f"{error} ({where()})") from error
         if differs and chosen["strict"]:
-            sys.exit(1)
+            raise base.ProblemFound("CMC's statistics differ from the stored events")
 
     def _days(self, first: date | None, last: date | None) -> Sequence[date]:
         today = datetime.now(app_settings.rest_time_zone).date()
         try:
-            days = backfill.days_between(first, last, today)
+            days = fetch.days_between(first, last, today)
         except ValueError as error:
             raise base.wrong(str(error)) from error
-        kept = today - timedelta(days=backfill.KEPT_DAYS)
+        kept = today - timedelta(days=fetch.KEPT_DAYS)
         if days[0] < kept:
-            self.stderr.write(f"CMC keeps {backfill.KEPT_DAYS} days: there may be nothing before {kept}")
+            self.stderr.write(f"CMC keeps {fetch.KEPT_DAYS} days: there may be nothing before {kept}")
         if days[-1] == today:
             self.stderr.write(f"{today} is not over: fetch it again tomorrow")
         return days
 
-    def _tell(self, done: backfill.Day, *, dry_run: bool) -> None:
+    def _report(self, done: fetch.Day, *, dry_run: bool) -> None:
         title = f"{done.day} {done.composition}"
         for kind, fetched in done.fetched.items():
             new = "missing" if dry_run else "new"
@@ -100,18 +103,23 @@ class Command(base.Command):
 
 
 def _client() -> tuple[Client, type[Exception]]:
-    """The client that the settings describe, and what it raises.
+    """Return the client that the settings describe, and the base class of the exceptions that it raises.
 
     Raises:
-        CommandError: there are no credentials, or no httpx.
+        CommandError: httpx is not installed.
     """
     try:
-        from cmc_webhooks import rest  # httpx is an extra
+        from cmc_webhooks.rest import Client, Failed  # httpx is an extra
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise
         raise CommandError('httpx is not installed: pip install "django-cmc-webhooks[backfill]"') from None
-    user, key = app_settings.rest_user, app_settings.rest_key
-    if not user or not key:
-        raise base.wrong("There is no API user: set CMC_WEBHOOKS_REST_USER and CMC_WEBHOOKS_REST_KEY")
-    return rest.Client(app_settings.rest_url, user, key), rest.Failed
+    return Client(app_settings.rest_url, app_settings.rest_user, app_settings.rest_key), Failed
+
+
+def _require_credentials() -> None:
+    """Raise `CommandError` that names the first of the two settings that is not set."""
+    if not app_settings.rest_user:
+        raise base.wrong("CMC_WEBHOOKS_REST_USER is not set.")
+    if not app_settings.rest_key:
+        raise base.wrong("CMC_WEBHOOKS_REST_KEY is not set.")

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management import CommandParser
 from django.db import close_old_connections
 
-from cmc_webhooks import dispatch, durable, store, upkeep
-from cmc_webhooks.management import base, endings, options
+from cmc_webhooks import alerts, dispatch, maintenance
+from cmc_webhooks.db import transactions
+from cmc_webhooks.management import base, options
+from cmc_webhooks.models import routing
 
 
 class Command(base.Command):
-    help = "Send the signals that are owed: until stopped by SIGTERM or SIGINT, or once."
+    help = "Send pending signals and alerts until stopped by SIGTERM or SIGINT, or once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="send what is due now, then end")
@@ -26,17 +30,22 @@ class Command(base.Command):
 
     def handle(self, *args: Any, once: bool, interval: float, **chosen: Any) -> None:
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        if once:
-            self._once(stop)
-            return
+        with _stopping_by_signal(stop):
+            if once:
+                self._once(stop)
+            else:
+                self._loop(stop, interval)
+
+    def _loop(self, stop: threading.Event, interval: float) -> None:
         while not stop.is_set():
             try:
-                swept = upkeep.run(store.alias(), stopped=stop.is_set)
-            except endings.LOST as error:
+                swept = maintenance.run(routing.write_alias(), stopped=stop.is_set)
+                if not stop.is_set():
+                    alerts.look_if_due()
+            except base.LOST as error:
                 self.stderr.write(
-                    f"The database gave way ({durable.described(error)}), going on in {interval:g} s"
+                    f"The database is unavailable ({transactions.described(error)}),"
+                    f" retrying in {interval:g} s"
                 )
             else:
                 if any(swept):
@@ -45,14 +54,34 @@ class Command(base.Command):
             stop.wait(interval)
 
     def _once(self, stop: threading.Event) -> None:
-        swept = dispatch.Swept()
+        swept = dispatch.SweepResult()
 
-        def note(done: dispatch.Swept) -> None:
+        def note(done: dispatch.SweepResult) -> None:
             nonlocal swept
             swept = swept.plus(done)
 
-        with endings.told_shortly(lambda: f"{swept}; the others stay owed: run it again"):
-            upkeep.run(store.alias(), stopped=stop.is_set, progress=note)
+        with base.one_line_errors(lambda: f"{swept}; the others stay pending, run the command again"):
+            maintenance.run(routing.write_alias(), stopped=stop.is_set, progress=note)
             if stop.is_set():
                 raise KeyboardInterrupt
+            alerts.look_if_due()
         self.stdout.write(str(swept))
+
+
+@contextmanager
+def _stopping_by_signal(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT, and restore the caller's handlers at the end.
+
+    Only the main thread can set handlers. In another thread, such as a task worker's, signals stay the
+    worker's own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

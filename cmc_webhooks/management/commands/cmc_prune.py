@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management import CommandError, CommandParser
 
-from cmc_webhooks import retention, store
-from cmc_webhooks.conf import MOST_DAYS
-from cmc_webhooks.management import base, endings, options
+from cmc_webhooks import retention
+from cmc_webhooks.conf import MOST_DAYS, app_settings
+from cmc_webhooks.management import base, options
+from cmc_webhooks.models import routing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Command(base.Command):
-    help = "Let go what is older than CMC_WEBHOOKS_RETENTION says. It may be interrupted and run again."
+    help = (
+        "Delete or anonymise rows older than CMC_WEBHOOKS_RETENTION. May be interrupted and run again."
+        " Exit with 3 if other rows of the project hold some of them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -19,13 +27,13 @@ class Command(base.Command):
         )
         parser.add_argument(
             "--days",
-            type=options.whole(0),
-            help="older than this, instead of what the setting says; wants --kind",
+            type=options.integer_type(0),
+            help="delete rows older than this number of days, instead of the setting; requires --kind",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say how many rows would go")
+        parser.add_argument("--dry-run", action="store_true", help="only count the rows")
         parser.add_argument(
             "--batch-size",
-            type=options.whole(1, 10_000),
+            type=options.integer_type(1, 10_000),
             default=retention.BATCH,
             metavar="ROWS",
             help=f"rows of one statement and one transaction at most; {retention.BATCH} by default",
@@ -39,41 +47,68 @@ class Command(base.Command):
         )
 
     def handle(self, *args: Any, days: int | None, dry_run: bool, **chosen: Any) -> None:
-        ages = _ages(chosen["kind"], days)
-        now, using = datetime.now(UTC), store.alias()
+        asked = _ages(chosen["kind"], days)
+        ages = retention.with_signals(asked)
+        now, using = datetime.now(UTC), routing.write_alias()
         pace = retention.Pace(chosen["batch_size"], chosen["pause"])
-        verb = "would go" if dry_run else "gone"
+        verb = "to delete or erase" if dry_run else "deleted or erased"
         done = dict.fromkeys(ages, 0)
+        held: dict[str, Counter[str]] = {kind: Counter() for kind in ages}
 
-        def told() -> str:
-            return ", ".join(f"{kind} {number}" for kind, number in done.items()) + f" {verb}"
+        def summary() -> str:
+            shown = (f"{kind} {number}" for kind, number in done.items() if number or kind in asked)
+            return f"{', '.join(shown)} {verb}"
 
-        with endings.told_shortly(told), options.progress(None, "row") as progress:
+        with base.one_line_errors(summary), options.progress(None, "row") as progress:
             for kind, age in ages.items():
 
                 def note(number: int, kind: str = kind) -> None:
                     done[kind] += number
                     progress(number)
 
-                try:
-                    retention.prune(
-                        using, kind, now - timedelta(days=age), pace=pace, dry_run=dry_run, progress=note
-                    )
-                except retention.TooMuchOwed as error:
-                    raise CommandError(f"{error}; {told()}. See cmc_status.") from None
-        self.stdout.write(told())
+                def note_held(holder: str, number: int, kind: str = kind) -> None:
+                    held[kind][holder] += number
+
+                retention.prune(
+                    using,
+                    kind,
+                    now - timedelta(days=age),
+                    pace=pace,
+                    dry_run=dry_run,
+                    progress=note,
+                    on_held=note_held,
+                )
+        self.stdout.write(summary())
+        own = set(retention.HOLDING_SIGNALS.values())
+        if waiting := _held_line(held, lambda holder: holder in own):
+            self.stdout.write(f"{waiting}. See cmc_status.")
+        if others := _held_line(held, lambda holder: holder not in own):
+            raise CommandError(others, returncode=base.HELD)
+
+
+def _held_line(held: dict[str, Counter[str]], is_meant: Callable[[str], bool]) -> str:
+    """Return the line that says how many rows of each kind these holders hold; "" if they hold none."""
+    of_kind = [
+        f"{kind} {number} held by {holder}"
+        for kind, holders in held.items()
+        for holder, number in sorted(holders.items())
+        if is_meant(holder)
+    ]
+    return f"Some old rows stay: {', '.join(of_kind)}" if of_kind else ""
 
 
 def _ages(kinds: list[str] | None, days: int | None) -> dict[str, int]:
-    """Days by kind.
+    """Return the days to keep, by kind.
 
     Raises:
-        CommandError: there are none.
+        CommandError: no kind has an age, a chosen one has none, an age exceeds MOST_DAYS, or `days` is given
+            without `kinds`.
     """
     if days is not None and not kinds:
-        raise base.wrong("--days wants --kind: each kind has an age of its own")
+        raise base.wrong("--days requires --kind, since each kind has its own age")
     ages = retention.ages()
     if kinds:
+        ages = {"signals": app_settings.dead_signal_days} | ages
         missing = [kind for kind in kinds if days is None and kind not in ages]
         if missing:
             raise base.wrong(f"no age for {', '.join(missing)}: set RETENTION or give --days")

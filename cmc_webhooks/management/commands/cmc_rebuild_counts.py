@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from typing import Any
 
 from django.core.management import CommandParser
 
-from cmc_webhooks import statistics, store
-from cmc_webhooks.management import base, endings, options
+from cmc_webhooks.management import base, options
+from cmc_webhooks.models import routing
+from cmc_webhooks.statistics import recount, rollup
 
 
 class Command(base.Command):
@@ -26,24 +26,26 @@ class Command(base.Command):
         )
 
     def handle(self, *args: Any, **chosen: Any) -> None:
-        using, since, until = store.alias(), chosen["since"], chosen["until"]
+        using, since, until = routing.write_alias(), chosen["since"], chosen["until"]
         days = [
             day
-            for day in statistics.days(using)
+            for day in recount.days(using)
             if (since is None or day >= since) and (until is None or day < until)
         ]
 
         def so_far() -> str:
             counted = progress.done
             if counted == len(days):
-                return "all days are counted, not all are rolled up; cmc_dispatch goes on with that"
-            return f"{counted} of {len(days)} days are counted; go on with --since {days[counted]}"
+                return "all days are counted, not all are rolled up; cmc_dispatch continues with the others"
+            return f"{counted} of {len(days)} days are counted; continue with --since {days[counted]}"
 
-        with options.progress(len(days), "day") as progress, endings.told_shortly(so_far):
-            done = statistics.recount(using, days, check=chosen["check"], progress=progress)
+        with options.progress(len(days), "day") as progress, base.one_line_errors(so_far):
+            done = recount.recount(using, days, check=chosen["check"], progress=progress)
             verb = "wrong" if chosen["check"] else "put right"
             self.stdout.write(f"{done.days} days, {done.wrong} counts {verb}")
             if chosen["check"]:
-                sys.exit(1 if done.wrong else 0)
-            rolled_up = statistics.roll_up(using, fresh=timedelta())
+                if done.wrong:
+                    raise base.ProblemFound(f"{done.wrong} counts of {done.days} days are wrong")
+                return
+            rolled_up = rollup.roll_up(using, fresh=timedelta())
         self.stdout.write(f"{rolled_up} days rolled up")

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from django.core.management import CommandParser
 
-from cmc_webhooks import rebuild, store
-from cmc_webhooks.management import base, endings, options
-from cmc_webhooks.models import Mail
+from cmc_webhooks.management import base, options
+from cmc_webhooks.models import Mail, routing
+from cmc_webhooks.reprocessing import rebuild
 
 
 class Command(base.Command):
@@ -20,7 +19,7 @@ class Command(base.Command):
         )
 
     def handle(self, *args: Any, **chosen: Any) -> None:
-        using = store.alias()
+        using = routing.write_alias()
         mails = Mail.objects.using(using)
         if chosen["address"] is not None:
             mails = mails.for_address(chosen["address"])
@@ -35,7 +34,7 @@ class Command(base.Command):
         count = mails.count()
         with (
             options.progress(count, "mail") as progress,
-            endings.told_shortly(
+            base.one_line_errors(
                 lambda: f"{progress.done} of {count} mails are done; run it again for the others"
             ),
         ):
@@ -43,4 +42,4 @@ class Command(base.Command):
         verb = "differ" if chosen["check"] else "repaired"
         self.stdout.write(f"{rebuilt.mails} mails, {rebuilt.different} {verb}")
         if chosen["check"] and rebuilt.different:
-            sys.exit(1)
+            raise base.ProblemFound(f"{rebuilt.different} of {rebuilt.mails} mails differ")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management import CommandError, CommandParser
 
-from cmc_webhooks import posting, simulate, wire
+from cmc_webhooks import wire
 from cmc_webhooks.conf import app_settings
-from cmc_webhooks.credentials import Credentials
 from cmc_webhooks.management import base, options
-from cmc_webhooks.management.endings import told_shortly
+from cmc_webhooks.management.base import one_line_errors
+from cmc_webhooks.simulator import sender
+from cmc_webhooks.simulator.credentials import Credentials
+from cmc_webhooks.simulator.plan import Plan, posts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,17 +25,21 @@ SLOWEST = 0.001
 
 class Command(base.Command):
     help = (
-        "Play CMC: post invented life stories of mails to a webhook, of this project or another, and say how "
-        "it went. What it posts stays in that webhook's history. Exits with 1 if an answer was not 2xx."
+        "Simulate CMC: post invented mail histories to a webhook of this project or another, and report the "
+        "answers. The events stay in that webhook's history. Exits with 1 if an answer was not 2xx."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", help="the webhook's address: http://127.0.0.1:8000/cmc/webhook")
+        parser.add_argument("url", help="the webhook's URL: http://127.0.0.1:8000/cmc/webhook")
         parser.add_argument(
             "--allow-remote", action="store_true", help="post to a host that is not this machine, too"
         )
         parser.add_argument(
-            "--events", type=options.whole(1), default=1000, metavar="N", help="in all; 1000 by default"
+            "--events",
+            type=options.integer_type(1),
+            default=1000,
+            metavar="N",
+            help="in all; 1000 by default",
         )
         parser.add_argument(
             "--rate",
@@ -41,18 +47,18 @@ class Command(base.Command):
             default=0.0,
             metavar="N",
             help="events a second; a notification then holds what happens within a second, as CMC's do. "
-            "0, the default: as fast as it goes",
+            "0, the default: as fast as possible",
         )
         parser.add_argument(
             "--batch",
-            type=options.whole(1),
+            type=options.integer_type(1),
             default=100,
             metavar="N",
             help="events in one; 100 by default",
         )
         parser.add_argument(
             "--senders",
-            type=options.whole(1, 64),
+            type=options.integer_type(1, 64),
             default=4,
             metavar="N",
             help="connections at once; 4 by default",
@@ -62,14 +68,14 @@ class Command(base.Command):
             type=options.number(1),
             default=0.0,
             metavar="SHARE",
-            help="tell this share of the events twice, such as 0.05",
+            help="send this share of the events twice, such as 0.05",
         )
-        parser.add_argument("--reorder", action="store_true", help="tell the events out of their order")
+        parser.add_argument("--reorder", action="store_true", help="send the events out of order")
         parser.add_argument("--form", action="store_true", help="as forms, not as JSON")
         parser.add_argument(
             "--event-version", type=int, choices=(1, 2), default=2, help="CMC's; version 1 is always a form"
         )
-        parser.add_argument("--seed", type=options.whole(0), metavar="N", help="the same events again")
+        parser.add_argument("--seed", type=options.integer_type(0), metavar="N", help="the same events again")
         parser.add_argument(
             "--start",
             type=options.moment,
@@ -87,7 +93,7 @@ class Command(base.Command):
     def handle(self, *args: Any, url: str, **chosen: Any) -> None:
         credentials = _presented(chosen)
         try:
-            target = posting.Target.of(url, credentials.authorization())
+            target = sender.Target.of(url, credentials.authorization())
         except ValueError as error:
             raise base.wrong(f"{error}") from None
         if not (target.is_loopback or chosen["allow_remote"]):
@@ -102,20 +108,20 @@ class Command(base.Command):
 
     def _post(
         self,
-        plan: simulate.Plan,
-        target: posting.Target,
+        plan: Plan,
+        target: sender.Target,
         credentials: Credentials,
         chosen: dict[str, Any],
     ) -> None:
-        tally = posting.Tally()
+        tally = sender.Tally()
         with (
-            told_shortly(lambda: f"{tally.requests} requests with {tally.events} events were posted"),
+            one_line_errors(lambda: f"{tally.requests} requests with {tally.events} events were posted"),
             options.progress(round(plan.events * (1 + plan.duplicates)), "event") as progress,
         ):
             try:
-                posting.post_all(
+                sender.post_all(
                     target,
-                    simulate.posts(plan, credentials),
+                    posts(plan, credentials),
                     tally,
                     senders=chosen["senders"],
                     rate=chosen["rate"],
@@ -131,7 +137,7 @@ class Command(base.Command):
 
 
 def _presented(chosen: dict[str, Any]) -> Credentials:
-    """The secrets that the environment's named variables hold, or, if none is named, the project's own."""
+    """Return the secrets from the named environment variables, or the project's own if none is named."""
     names = {kind: chosen[f"{kind}_env"] for kind in ("api_key", "basic", "bearer") if chosen[f"{kind}_env"]}
     missing = [name for name in names.values() if not os.environ.get(name)]
     if missing:
@@ -145,13 +151,13 @@ def _presented(chosen: dict[str, Any]) -> Credentials:
     return Credentials(**given)
 
 
-def _plan(chosen: dict[str, Any]) -> simulate.Plan:
-    """The plan that the options ask for; without a time to start at, its last events are of now."""
+def _plan(chosen: dict[str, Any]) -> Plan:
+    """Return the plan that the options ask for. Without `--start`, its last events happen now."""
     if chosen["start"] and not FIRST_YEAR <= chosen["start"].year <= LAST_YEAR:
         raise base.wrong(f"--start is not from {FIRST_YEAR} to {LAST_YEAR}")
     if 0 < chosen["rate"] < SLOWEST:
         raise base.wrong(f"--rate is less than {SLOWEST}, and not 0")
-    plan = simulate.Plan(
+    plan = Plan(
         seed=secrets.randbelow(10**9) if chosen["seed"] is None else chosen["seed"],
         start=datetime.now(UTC) if chosen["start"] is None else chosen["start"],
         events=chosen["events"],
@@ -165,11 +171,17 @@ def _plan(chosen: dict[str, Any]) -> simulate.Plan:
     return replace(plan, start=start.astimezone(app_settings.time_zone).replace(microsecond=0, tzinfo=None))
 
 
-def _report(tally: posting.Tally) -> Iterator[str]:
+def _report(tally: sender.Tally) -> Iterator[str]:
     rate = tally.events / tally.seconds if tally.seconds else 0
     answers = ", ".join(f"{answer}: {number}" for answer, number in sorted(tally.answers.items()))
     stored = ", ".join(f"{number} {name}" for name, number in tally.stored.items())
     yield f"requests  {tally.requests} in {tally.seconds:.1f} s"
     yield f"events    {tally.events}{f' ({stored})' if stored else ''}, {rate:.0f} a second"
     yield f"answers   {answers}"
-    yield f"latency   median {tally.latency(0.5) * 1000:.3g} ms, p99 {tally.latency(0.99) * 1000:.3g} ms"
+    yield f"latency   median {_ms(tally.latency(0.5))} ms, p99 {_ms(tally.latency(0.99))} ms"
+
+
+def _ms(seconds: float) -> str:
+    """Return milliseconds with three significant digits, without an exponent."""
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import sys
 import threading
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -20,9 +22,11 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
-from cmc_webhooks import signals, store, upkeep
-from cmc_webhooks.models import Mail
+from cmc_webhooks import maintenance, signals, suppression
+from cmc_webhooks.models import Mail, routing
+from example_project.shop import month
 from example_project.shop.models import Order
 
 PAYLOADS = Path(__file__).resolve().parents[2] / "payloads"
@@ -32,9 +36,11 @@ STORY = {
     "seed_deliveries_succeeded.json": "and handed it over, 3 seconds later",
     "seed_bounces_host_unknown.json": "A mail to a host that does not exist",
     "seed_deliveries_failed_550.json": "A mail that the destination refuses",
-    "seed_bounces_user_unknown.json": "and the same refusal, told once more as a bounce",
+    "seed_bounces_user_unknown.json": "and the same refusal, reported once more as a bounce",
     "v2_deliveries_batch.form": "Two events in one form-encoded request, for order CMC00123",
 }
+
+LOG_SECONDS = 5.0
 
 
 class Handler(WSGIRequestHandler):
@@ -44,21 +50,57 @@ class Handler(WSGIRequestHandler):
         pass
 
 
+class LogLines(logging.Handler):
+    """Keeps what the project logs, so that it stands under the notification that it is about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()}")
+
+    def take(self, ending: str) -> list[str]:
+        """Return the lines so far, once one has `ending`. The server may write it after its answer."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while time.monotonic() < deadline and not any(ending in line for line in self.lines):
+            time.sleep(0.01)
+        lines, self.lines = self.lines, []
+        return lines
+
+
 class Command(BaseCommand):
-    help = "Make a database and a user, start a server, play six notifications through HTTP, show the admin."
+    help = (
+        "Make a database and a user, start a server, play six notifications through HTTP and a month of "
+        "invented mails, show the admin."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1; 8000 by default")
         parser.add_argument("--stop", action="store_true", help="stop after the play")
+        parser.add_argument("--no-history", action="store_true", help="leave out the month of invented mails")
+        parser.add_argument("--verbose", action="store_true", help="show what is logged as well")
 
-    def handle(self, *args: Any, port: int, stop: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, port: int, stop: bool, no_history: bool, verbose: bool, **options: Any
+    ) -> None:
         server = self._server(port)
+        log = LogLines()
+        loggers = [logging.getLogger(name) for name in ("cmc_webhooks", "example_project")]
+        usual = [logger.handlers for logger in loggers]
+        for logger in loggers:
+            logger.handlers = [log]
         self._prepare_database()
         password = self._prepare_user()
         base = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            self._play(base)
+            self._play(base, log if verbose else None)
+            if not no_history:
+                self._play_month()
+            self._show_history()
+            for logger, handlers in zip(loggers, usual, strict=True):
+                logger.handlers = handlers
             if not stop:
                 self._wait(base, password)
         finally:
@@ -92,11 +134,13 @@ class Command(BaseCommand):
         user.save()
         return password
 
-    def _play(self, base: str) -> None:
+    def _play(self, base: str, log: LogLines | None) -> None:
         fired: list[str] = []
+        self._played: set[Any] = set()
 
         def note_event(sender: type, event: Any, **kwargs: Any) -> None:
             fired.append(f"event_recorded  {sender.__name__}: {event}")
+            self._played.add(event.mail_id)
 
         def note_change(mail: Mail, old: str, new: str, version: int, **kwargs: Any) -> None:
             fired.append(f"status_changed  {old or 'new'} -> {new} (version {version}) for {mail.recipient}")
@@ -113,9 +157,20 @@ class Command(BaseCommand):
             )
             for line in fired:
                 self.stdout.write(f"  signal  {line}")
+            for line in log.take(ending="Stored:") if log else ():
+                self.stdout.write(f"  log     {line}")
             if answer["rejected"] or not (fired or answer["repeated"]):
                 raise CommandError(f"{name} was not stored as it should be")
-        self._show_history()
+        signals.event_recorded.disconnect(note_event)
+        signals.status_changed.disconnect(note_change)
+
+    def _play_month(self) -> None:
+        self.stdout.write(self.style.MIGRATE_HEADING(f"\nThe last {month.DAYS} days, invented"))
+        self.stdout.flush()
+        before = Mail.objects.count()
+        events = month.receive(timezone.now())
+        suppression.block("customer042@example.com", note="asked by phone to be left alone", author="demo")
+        self.stdout.write(f"  stored  {events} events of {Mail.objects.count() - before} mails")
 
     def _post(self, base: str, payload: Path) -> dict[str, int]:
         key = settings.CMC_WEBHOOKS_API_KEYS[0]
@@ -133,16 +188,15 @@ class Command(BaseCommand):
         return answer
 
     def _show_history(self) -> None:
-        upkeep.run(store.alias())  # what cmc_dispatch does each minute: here, the overview's domains
-        self.stdout.write(self.style.MIGRATE_HEADING("\nThe history now"))
-        for mail in Mail.objects.order_by("created_at", "id"):
+        maintenance.run(routing.write_alias())  # what cmc_dispatch does each minute: here, the overview
+        self.stdout.write(self.style.MIGRATE_HEADING("\nThe history of the six notifications"))
+        for mail in Mail.objects.filter(pk__in=self._played).order_by("created_at", "id"):
             code = f" code {mail.bounce_code} ({mail.bounce_class})" if mail.bounce_class else ""
             events = mail.delivery_events.count(), mail.bounce_events.count()
-            self.stdout.write(
-                f"  {mail.recipient:22} {mail.status}{code}: {events[0]} deliveries, {events[1]} bounces"
-            )
-        for order in Order.objects.order_by("number"):
-            self.stdout.write(f"  order {order.number}: its mail has {order.mail_status}, says our receiver")
+            counts = f"delivery events: {events[0]}, bounces: {events[1]}"
+            self.stdout.write(f"  {mail.recipient:22} {mail.status}{code}; {counts}")
+        order = Order.objects.get(number="CMC00123")
+        self.stdout.write(f"  order {order.number}: its mail has {order.mail_status}, says our receiver")
 
     def _wait(self, base: str, password: str) -> None:
         hook = base + reverse("cmc_webhooks:webhook")

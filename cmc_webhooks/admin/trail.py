@@ -1,0 +1,46 @@
+"""Admin of the trail of personal data: what was erased, disclosed or exported. Nobody edits it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from cmc_webhooks import audit
+from cmc_webhooks.admin import base, filters, markup
+from cmc_webhooks.models import Trail
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+
+@admin.register(Trail)
+class TrailAdmin(base.ReadOnlyAdmin):
+    """Admin of the trail. It names nobody, but a search for an address finds what was done with its data."""
+
+    list_display = ("when", "what", "via", "who", "number", "reason")
+    list_filter = (filters.TrailFilter,)
+    ordering = ("-id",)
+    search_fields = ("address_hash",)
+    search_help_text = _("Type the whole address.")
+    fieldsets = (
+        (None, {"fields": ("when", "what", "via", "who", "reason", "number")}),
+        (_("Details"), {"fields": ("address_hash", "all_details")}),
+    )
+
+    when = base.moment_of(Trail, "at")
+    number = base.number_of(Trail, "rows")
+
+    @admin.display(description=_("details"))
+    def all_details(self, record: Trail) -> SafeString:
+        return markup.json_text(record.details)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if search_term:
+            queryset = queryset.filter(address_hash__in=audit.address_hashes(search_term))
+        return queryset, False
