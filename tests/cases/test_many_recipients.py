@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -63,7 +62,6 @@ class TestD14:
         multiply(models.Mail, mail, MANY, id=mail_key, address="'u' || n || '@example.jp'")
         multiply(models.DeliveryEvent, event, MANY, id=event_key, mail_id=mail_key)
 
-        seconds = {}
         with parameters() as numbers:
             for path in (
                 "/api/mails/?message_id=many@example.com",
@@ -71,13 +69,10 @@ class TestD14:
                 "/admin/cmc_webhooks/mail/?q=many@example.com",
                 "/admin/cmc_webhooks/deliveryevent/?q=many@example.com",
             ):
-                began = time.monotonic()
                 assert admin.get(path).status_code == 200
-                seconds[path] = time.monotonic() - began
 
         assert models.Mail.objects.for_message("<many@example.com>").count() > MANY
         assert max(numbers) < 1000
-        assert max(seconds.values()) < 10, seconds
 
     @pytest.mark.parametrize("recipients", [3, 11, 40])
     def test_is_found_whole_by_a_bounded_number_of_parameters(self, open_hook, monkeypatch, recipients):

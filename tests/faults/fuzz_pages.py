@@ -36,7 +36,7 @@ DATABASES = {
     "mariadb": os.environ.get("CMC_MARIADB_URL", "mysql://root@127.0.0.1:3306/test"),
 }
 START = datetime(2026, 1, 5, 3, tzinfo=UTC)
-SLOW = 10.0
+SLOW = 60.0
 
 ODD_TEXTS = (
     *(

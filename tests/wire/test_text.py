@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,12 +55,8 @@ class TestOneLine:
         assert len(text.one_line(sent).splitlines()) <= 1
 
     @pytest.mark.parametrize("blanks", ["\t", " \t", " \t\n"], ids=ascii)
-    def test_takes_no_more_time_than_the_length_of_a_text_is_worth(self, blanks):
-        start = time.process_time()
-
-        text.one_line(blanks * (30_000 // len(blanks)) + "x")
-
-        assert time.process_time() - start < 0.5
+    def test_takes_long_blanks(self, blanks):
+        assert text.one_line(blanks * (30_000 // len(blanks)) + "x").endswith("x")
 
 
 class TestReplaceAstral:
