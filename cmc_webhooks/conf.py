@@ -21,6 +21,8 @@ MOST_DAYS = 36_500
 """A century, in days. Longer periods are capped to it, since much longer ones would leave the calendar."""
 DEAD_SIGNAL_DAYS = 30
 """The default of `RETENTION["signals"]`."""
+CHANGE_DAYS = 30
+"""The default of `RETENTION["changes"]` where the change feed is on."""
 
 DEFAULTS: Mapping[str, Any] = {
     "API_KEYS": (),
@@ -37,6 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "RETENTION": {},
     "SUPPRESSION": {},
     "RAW_SQL": True,
+    "CHANGE_FEED": False,
     "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
     "REST_USER": "",
     "REST_KEY": "",
@@ -120,6 +123,11 @@ class Settings:
         return self.raw("RAW_SQL") is not False
 
     @property
+    def change_feed(self) -> bool:
+        """Return whether changes are recorded for the change feed."""
+        return self.raw("CHANGE_FEED") is True
+
+    @property
     def is_deferred(self) -> bool:
         """Return whether a worker sends the signals instead of the request."""
         return bool(self.raw("DISPATCH") != "inline")
@@ -154,6 +162,8 @@ class Settings:
         A kind without days is kept, and so is one with less than one day (which E013 reports).
         """
         given = dict(self.raw("RETENTION"))
+        if self.change_feed:
+            given.setdefault("changes", CHANGE_DAYS)
         return {kind: min(days, MOST_DAYS) for kind, days in given.items() if days > 0}
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
 
-from cmc_webhooks import dispatch, logs
+from cmc_webhooks import dispatch, feed, logs
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.db import transactions
 from cmc_webhooks.dispatch import outbox
@@ -39,10 +39,10 @@ def run(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[dispatch.SweepResult], Any] = lambda done: None,
 ) -> dispatch.SweepResult:
-    """Send the pending signals that are due, then roll up the statistics that changed.
+    """Send the pending signals that are due, number changes for the feed, and roll up changed statistics.
 
     Any number of processes may run it concurrently. `using` is the alias of the app's database. `seconds`
-    limits each of the two parts; the rest is left to the next run. Return the numbers of signals that were
+    limits each of the three parts; the rest is left to the next run. Return the numbers of signals that were
     `sent`, that `failed`, and that are now `dead`. `progress` is called with the same numbers for each row.
 
     Raises:
@@ -51,6 +51,7 @@ def run(
     using = using or routing.write_alias()
     swept = dispatch.sweep(using, seconds=seconds, stopped=stopped, progress=progress)
     if not stopped():
+        feed.number_changes(using, seconds=seconds)
         try:
             rollup.roll_up(using, seconds=seconds)
         except transactions.Unstorable as error:

@@ -24,13 +24,14 @@ from cmc_webhooks.event_types import MAIL_EVENT_MODELS
 from cmc_webhooks.models import (
     Alert,
     BlockEvent,
+    Change,
     Mail,
     Notification,
     PendingSignal,
     RejectedEvent,
 )
 from cmc_webhooks.statistics import deltas
-from cmc_webhooks.store import counts, deletion
+from cmc_webhooks.store import changes, counts, deletion
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -132,7 +133,8 @@ def prune(
     Notifications and rejected events are as old as their receipt, and mails as the receipt of their first
     event. Events are as old as the time in their key: CMC's clock in the webhook's zone. If the key has no
     time, or one that is more than a day in the future, the receipt counts. Dead signals are as old as their
-    last attempt. Their removal is logged: they were never sent.
+    last attempt. Their removal is logged: they were never sent. Changes of the feed are old up to the first
+    one that is young.
 
     A mail is deleted with its events, and kept while one of them is younger. Rows that a pending signal
     needs, or one that has been dead for less than `RETENTION["signals"]` days, are kept: `on_held` is called
@@ -328,6 +330,16 @@ def _alerts(age: _Age) -> Iterator[_Step]:
     yield _deletion(age.old(Alert, resolved_at__lt=age.before), is_signalled=False)
 
 
+def _changes(age: _Age) -> Iterator[_Step]:
+    """Yield the step of the changes below the first one that is young, in the order of their numbers."""
+    numbered = age.old(Change, seq__isnull=False).order_by("seq")
+    first = transactions.run(
+        age.using, numbered.filter(at__gte=age.before).values_list("seq", flat=True).first
+    )
+    old = numbered if first is None else numbered.filter(seq__lt=first)
+    yield _Step(old, changes.trim, order="seq", is_signalled=False)
+
+
 KINDS: dict[str, Callable[[_Age], Iterator[_Step]]] = {
     "signals": _signals,
     "notifications": _notifications,
@@ -336,6 +348,7 @@ KINDS: dict[str, Callable[[_Age], Iterator[_Step]]] = {
     "mails": _mails,
     "personal": _personal,
     "alerts": _alerts,
+    "changes": _changes,
 }
 _SIGNALLED = {"events", "mails", "personal"}
 

@@ -51,7 +51,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def _settings() -> Iterator[Message]:
     yield from _unknown()
-    for name in ("ALLOW_UNAUTHENTICATED", "STORE_SUBJECT", "RAW_SQL", "DROP_SUPPRESSED", "REST_MAY_LIFT"):
+    for name in (
+        "ALLOW_UNAUTHENTICATED",
+        "STORE_SUBJECT",
+        "RAW_SQL",
+        "CHANGE_FEED",
+        "DROP_SUPPRESSED",
+        "REST_MAY_LIFT",
+    ):
         if not isinstance(app_settings.raw(name), bool):
             yield error(
                 "E007",

@@ -19,7 +19,7 @@ from cmc_webhooks.dispatch import calls
 from cmc_webhooks.ingest import batch, quarantine
 from cmc_webhooks.models import MailEvent, Notification, routing
 from cmc_webhooks.statistics import deltas
-from cmc_webhooks.store import bulk, rejections, writers
+from cmc_webhooks.store import bulk, changes, rejections, writers
 from cmc_webhooks.store.base import BatchRows, ConcurrentInsert, Lookup
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ def _record(
         _enqueue_signals(using, _calls(events, old_statuses))
     rejections.reject(using, ready.rejected_events())
     counts = deltas.to_rows(moves, datetime.now(UTC))
+    changes.record_each(using, (event.mail if isinstance(event, MailEvent) else event for event in events))
     with session.discard_old_plans(connections[using]):
         writer.write(using, BatchRows.of(notification, events, changed, counts))
     return _receipt(notification, events)

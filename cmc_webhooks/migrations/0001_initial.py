@@ -614,4 +614,42 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Change",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("seq", models.BigIntegerField(null=True, unique=True, verbose_name="number")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("mail", "mail"),
+                            ("block", "block event"),
+                            ("suppression", "suppression"),
+                            ("erased", "erased mail"),
+                            ("deleted", "deleted"),
+                        ],
+                        max_length=16,
+                        verbose_name="type",
+                    ),
+                ),
+                ("key", models.UUIDField(verbose_name="key")),
+                ("server_composition", models.CharField(max_length=255, verbose_name="server composition")),
+                ("at", models.DateTimeField(verbose_name="changed at")),
+            ],
+            options={"verbose_name": "change", "verbose_name_plural": "changes"},
+        ),
+        migrations.CreateModel(
+            name="FeedHead",
+            fields=[
+                ("id", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ("epoch", models.CharField(max_length=16)),
+                ("seq", models.BigIntegerField(default=0)),
+                ("trimmed", models.BigIntegerField(default=0)),
+            ],
+            options={
+                "verbose_name": "end of the change feed",
+                "verbose_name_plural": "end of the change feed",
+            },
+        ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cmc_webhooks.models.alerts import Alert, AlertLook, AlertMessage
+from cmc_webhooks.models.changes import Change, FeedHead
 from cmc_webhooks.models.counts import DomainCount, MailCount
 from cmc_webhooks.models.events import BlockEvent, BounceEvent, DeliveryEvent, MailEvent
 from cmc_webhooks.models.mails import Mail
@@ -18,8 +19,10 @@ __all__ = [
     "AlertMessage",
     "BlockEvent",
     "BounceEvent",
+    "Change",
     "DeliveryEvent",
     "DomainCount",
+    "FeedHead",
     "Mail",
     "MailCount",
     "MailEvent",

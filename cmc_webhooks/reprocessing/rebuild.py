@@ -13,7 +13,7 @@ from cmc_webhooks.dispatch import calls
 from cmc_webhooks.event_types import MAIL_EVENT_MODELS
 from cmc_webhooks.models import Mail, MailEvent
 from cmc_webhooks.statistics import deltas
-from cmc_webhooks.store import counts, orm
+from cmc_webhooks.store import changes, counts, orm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,6 +79,7 @@ def _repair(using: str, mails: Iterable[Mail]) -> int:
                         calls.SignalCall("status_changed", deciding, mail, old, mail.status, mail.version)
                     )
         orm.update_mails(using, changed)
+        changes.record_each(using, changed)
         dispatch.enqueue(using, calls.wanted(signals), leased=False)
         counts.count(using, deltas.to_rows(moves, datetime.now(UTC)))
     return len(changed)

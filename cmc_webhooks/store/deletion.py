@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cmc_webhooks.event_types import MAIL_EVENT_MODELS
-from cmc_webhooks.models import BlockEvent, Mail, RejectedEvent
+from cmc_webhooks.models import BlockEvent, Change, Mail, RejectedEvent
 from cmc_webhooks.models.mails import PERSONAL_FIELDS
 from cmc_webhooks.models.notifications import IS_OPEN
+from cmc_webhooks.store import changes
 from cmc_webhooks.timezones import to_stored
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 def remove(using: str, keys: Sequence[UUID], *, model: type[Model]) -> int:
     """Delete rows. Return their number, without the rows of other models that are deleted with them."""
     rows = model._default_manager.using(using).filter(pk__in=keys)
+    if keys and model in changes.KINDS:
+        changes.record_rows(rows, Change.Kinds.DELETED.value)
     return rows.delete()[1].get(model._meta.label, 0) if keys else 0
 
 
@@ -33,7 +36,9 @@ def remove_mails(using: str, keys: Sequence[UUID]) -> None:
         events = model._default_manager.using(using).filter(mail_id__in=keys)
         while some := list(events.order_by().values_list("pk", flat=True)[: len(keys)]):
             remove(using, some, model=model)
-    Mail.objects.using(using).filter(pk__in=keys).delete()
+    mails = Mail.objects.using(using).filter(pk__in=keys)
+    changes.record_rows(mails, Change.Kinds.DELETED.value)
+    mails.delete()
 
 
 def blank_mails(using: str, keys: Sequence[UUID]) -> int:
@@ -43,6 +48,7 @@ def blank_mails(using: str, keys: Sequence[UUID]) -> int:
     `ingest.rows`.
     """
     mails = Mail.objects.using(using).filter(pk__in=keys, erased_at=None)
+    changes.record_rows(mails, Change.Kinds.ERASED.value)
     blanked = mails.update(erased_at=to_stored(datetime.now(UTC)), **dict.fromkeys(PERSONAL_FIELDS, ""))
     for model in MAIL_EVENT_MODELS:
         model._default_manager.using(using).filter(mail_id__in=keys).update(reason="", extra={})
@@ -51,7 +57,9 @@ def blank_mails(using: str, keys: Sequence[UUID]) -> int:
 
 def blank_blocks(using: str, keys: Sequence[UUID]) -> int:
     """Blank the addresses and the raw data of these block events. Return the number of rows."""
-    return BlockEvent.objects.using(using).filter(pk__in=keys).update(address="", raw={})
+    blocks = BlockEvent.objects.using(using).filter(pk__in=keys)
+    changes.record_rows(blocks, Change.Kinds.BLOCK.value)
+    return blocks.update(address="", raw={})
 
 
 def blank_rejections(using: str, keys: Sequence[UUID]) -> int:
@@ -67,4 +75,7 @@ def blank_rejections(using: str, keys: Sequence[UUID]) -> int:
 
 def blank_texts(using: str, row: Model, texts: dict[str, Any]) -> None:
     """Set these texts of one row, by field name."""
-    type(row)._default_manager.using(using).filter(pk=row.pk).update(**texts)
+    rows = type(row)._default_manager.using(using).filter(pk=row.pk)
+    if kind := changes.KINDS.get(type(row)):
+        changes.record_rows(rows, kind)
+    rows.update(**texts)
