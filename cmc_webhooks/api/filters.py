@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 
 from cmc_webhooks.api import datetimes, strict_params
 from cmc_webhooks.api.descriptions import PARAMETERS
+from cmc_webhooks.api.feed_cursors import changed_after
 from cmc_webhooks.bounce_codes import BounceClass
 from cmc_webhooks.db.text import exactly, one_of
 from cmc_webhooks.models import Mail, Notification, querysets
@@ -269,6 +270,7 @@ class MailFilter(HistoryFilter):
     bounce_code__in = MailBounceCodesFilter()
     bounce_class = BounceClassFilter()
     bounce_class__in = BounceClassesFilter()
+    changed_after = TextFilter(method=changed_after)
 
     def received_between(self, queryset: Any, after: datetime | None, before: datetime | None) -> Any:
         return _between(queryset, "created_at", after, before)

@@ -7,7 +7,7 @@ from functools import partial
 from django.urls import path, re_path
 from rest_framework import routers
 
-from cmc_webhooks.api import views
+from cmc_webhooks.api import changes, views
 from cmc_webhooks.db import transactions
 
 app_name = "cmc_webhooks_api"
@@ -43,6 +43,12 @@ urlpatterns = [
         "suppressions/lift/",
         transactions.non_atomic(_of_suppressions({"post": "lift"})),
         name="suppression-lift",
+    ),
+    # what it reads must be committed, and it numbers in transactions of its own
+    path(
+        "changes/",
+        transactions.non_atomic(changes.ChangeViewSet.as_view({"get": "list"}, basename="change")),
+        name="change-list",
     ),
     path("stats/", views.StatisticsViewSet.as_view({"get": "list"}, basename="stats"), name="stats"),
     *router.urls,

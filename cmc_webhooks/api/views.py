@@ -95,7 +95,7 @@ class HistoryRootView(permissions.HistoryView, routers.APIRootView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the URLs of the lists, and of those that are not a table's."""
-        others = {"suppressions": "suppression-list", "stats": "stats"}
+        others = {"suppressions": "suppression-list", "changes": "change-list", "stats": "stats"}
         self.api_root_dict = {**(self.api_root_dict or {}), **others}
         return super().get(request, *args, **kwargs)
 

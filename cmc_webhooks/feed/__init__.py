@@ -6,7 +6,7 @@ the transaction that makes it. It is numbered after the commit. Who has seen a n
 
 from __future__ import annotations
 
-from cmc_webhooks.feed.cursors import Gone, NotACursor
+from cmc_webhooks.feed.cursors import Cursor, Gone, NotACursor
 from cmc_webhooks.feed.numbering import number_changes
 from cmc_webhooks.feed.reading import (
     Entry,
@@ -21,6 +21,7 @@ from cmc_webhooks.feed.reading import (
 )
 
 __all__ = [
+    "Cursor",
     "Entry",
     "FeedOff",
     "Gone",

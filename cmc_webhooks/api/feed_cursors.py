@@ -1,0 +1,68 @@
+"""Cursors of the change feed in requests, and the answers to those that are not valid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+from rest_framework import exceptions
+
+from cmc_webhooks import feed
+from cmc_webhooks.db import transactions
+from cmc_webhooks.models import Change
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+__all__ = ["changed_after", "cursor", "state"]
+
+
+class FeedIsOff(exceptions.APIException):
+    """The project has no change feed."""
+
+    status_code = 404
+    default_detail = "The change feed is off: the setting CMC_WEBHOOKS_CHANGE_FEED turns it on."
+    default_code = "feed_off"
+
+
+class Gone(exceptions.APIException):
+    """Changes behind the cursor are missing."""
+
+    status_code = 410
+    default_code = "gone"
+
+
+class Unavailable(exceptions.APIException):
+    """The database is unavailable."""
+
+    status_code = 503
+    default_detail = "The database is unavailable. Please try again."
+    default_code = "unavailable"
+
+
+def state() -> feed.State:
+    """Return the end of the feed, or raise the answer that says why there is none."""
+    try:
+        return feed.state()
+    except feed.FeedOff:
+        raise FeedIsOff from None
+    except transactions.Unavailable:
+        raise Unavailable from None
+
+
+def cursor(name: str, text: str, now: feed.State) -> feed.Cursor:
+    """Return the cursor that a parameter holds, or raise the answer that says why it is not valid."""
+    try:
+        return feed.check(text, now)
+    except feed.NotACursor as error:
+        raise exceptions.ValidationError({name: [str(error)]}) from None
+    except feed.Gone as error:
+        raise Gone(str(error)) from None
+
+
+def changed_after(queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+    """Return the mails that changed after a cursor of the feed, the erased ones included."""
+    place = cursor(name, value, state())
+    # A change that is committed after that has no number yet
+    later = Change._default_manager.using(queryset.db).filter(Q(seq__gt=place.seq) | Q(seq=None))
+    return queryset.filter(pk__in=later.values("key"))
