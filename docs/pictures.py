@@ -49,10 +49,10 @@ text{font:13px system-ui,-apple-system,"Hiragino Sans","Noto Sans CJK JP","Noto 
 # ---- The data model ----------------------------------------------------------------------------------------
 
 COLUMN, GAP, MARGIN = 168, 12, 16
-HISTORY, WORK, COUNTS, ALERTS = range(4)
+HISTORY, WORK, COUNTS, ALERTS, FEED = range(5)
 GROUPS = {
-    "en": ("History", "Signals and decisions", "Counts", "Alerts"),
-    "ja": ("履歴", "シグナルと、担当者の操作", "集計", "アラート"),
+    "en": ("History", "Signals and decisions", "Counts", "Alerts", "The change feed"),
+    "ja": ("履歴", "シグナルと、担当者の操作", "集計", "アラート", "変更フィード"),
 }
 TITLES = {
     "en": ("The data model", "The life of a mail"),
@@ -93,6 +93,8 @@ PLACES: dict[str, tuple[int, int, int, int, tuple[str, ...]]] = {
     "AlertMessage": (ALERTS, 1, 0, 1, ("event", "channel", "attempts", "sent_at")),
     "Alert": (ALERTS, 0, 0, 1, ("kind", "domain", "raised_at", "resolved_at")),
     "AlertLook": (ALERTS, 0, 1, 1, ("looked_at", "rates_at")),
+    "Change": (FEED, 0, 0, 1, ("seq", "kind", "key", "at")),
+    "FeedHead": (FEED, 0, 1, 1, ("epoch", "seq", "trimmed")),
 }
 MAIN = {"Mail"}
 LINE, ABOVE_FIELDS, ROOM = 16, 44, 34

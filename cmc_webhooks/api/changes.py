@@ -59,7 +59,7 @@ class ChangeSerializer(Described, serializers.Serializer[Any]):
             Change.Kinds.values,
         )
     }
-    examples = {"kind": "mail"}
+    examples = {"kind": "mail", "mail": None}
     meanings = {
         "kind": "mail, block, suppression, erased or deleted.",
         "mail": "The mail as it is now; null if the change is about no mail, or if it was deleted.",

@@ -44,6 +44,7 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "created_at": ("When the mail's first event was received.", "2023-01-25T14:03:07.123456+09:00"),
     "first_event_at": ("The earliest time of its events, by CMC's clock.", "2023-01-25T14:03:06+09:00"),
     "last_event_at": ("The latest time of its events, by CMC's clock.", "2023-01-25T14:06:07+09:00"),
+    "erased_at": ("When its personal data was erased; null while it was not.", "2023-07-25T15:00:00+09:00"),
     "occurred_at": (
         "When it happened, by CMC's clock; the time of receipt if none was sent.",
         "2023-01-25T14:06:07+09:00",

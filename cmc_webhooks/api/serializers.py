@@ -109,6 +109,7 @@ class MailSerializer(Described, _ListedSerializer, serializers.ModelSerializer[M
             "created_at",
             "first_event_at",
             "last_event_at",
+            "erased_at",
             "truncated",
         )
         read_only_fields = fields

@@ -7,6 +7,7 @@ the transaction that makes it. It is numbered after the commit. Who has seen a n
 from __future__ import annotations
 
 from cmc_webhooks.feed.cursors import Cursor, Gone, NotACursor
+from cmc_webhooks.feed.documents import as_dict
 from cmc_webhooks.feed.numbering import number_changes
 from cmc_webhooks.feed.reading import (
     Entry,
@@ -28,6 +29,7 @@ __all__ = [
     "NotACursor",
     "Page",
     "State",
+    "as_dict",
     "check",
     "end_epoch",
     "head",

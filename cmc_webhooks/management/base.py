@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -29,6 +31,7 @@ __all__ = [
     "new_file",
     "one_line_errors",
     "refuse_existing",
+    "stopping_by_signal",
     "wrong",
 ]
 
@@ -110,6 +113,25 @@ def one_line_errors(say: Callable[[], str]) -> Iterator[None]:
         if not (fault := transactions.setup_fault(error)):
             raise
         raise CommandError(gettext(fault), returncode=1) from None
+
+
+@contextmanager
+def stopping_by_signal(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT, and restore the caller's handlers at the end.
+
+    Only the main thread can set handlers. In another thread, such as a task worker's, signals stay the
+    worker's own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def actor(reason: str) -> audit.Actor:

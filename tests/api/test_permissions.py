@@ -132,7 +132,7 @@ class TestHistoryRootView:
         assert response.status_code == 200
         assert set(response.json()) == {
             *("mails", "delivery-events", "bounce-events"),
-            *("block-events", "notifications", "rejected-events", "suppressions", "stats"),
+            *("block-events", "notifications", "rejected-events", "suppressions", "changes", "stats"),
         }
 
     def test_tells_anonymous_users_nothing(self):

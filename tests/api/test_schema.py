@@ -253,6 +253,7 @@ class TestSchema:
 
 
 WITHOUT_EXAMPLE = {
+    *("mail", "block", "suppression"),
     *("timeline", "bounces", "latest", "event", "deliveries", "blocks", "results"),
     *("reasons", "cmc_entries", "decisions", "decision", "replaced", "now"),
 }

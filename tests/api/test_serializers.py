@@ -5,7 +5,7 @@ import pytest
 from cmc_webhooks.api import serializers
 
 PRIVATE = {
-    serializers.MailSerializer: {"domain", "sender", "delivery_event_id", "bounce_event_id", "erased_at"},
+    serializers.MailSerializer: {"domain", "sender", "delivery_event_id", "bounce_event_id"},
     serializers.DeliveryEventSerializer: {"notification"},
     serializers.BounceEventSerializer: {"notification"},
 }

@@ -10,7 +10,7 @@ from django.core.mail import EmailMessage
 from django.urls import include, path
 
 import cmc_webhooks
-from cmc_webhooks import erasure, maintenance, sending, signals, status, suppression, tasks, testing
+from cmc_webhooks import erasure, feed, maintenance, sending, signals, status, suppression, tasks, testing
 from cmc_webhooks.api.permissions import MayView
 from cmc_webhooks.api.webhook import describe_webhook
 from cmc_webhooks.contrib_health import CmcWebhooks
@@ -75,6 +75,19 @@ def addresses() -> None:
     assert_type(erasure.as_html(disclosed), str)
     assert_type(Trail.Actions("erased"), Trail.Actions)
     assert_type(erasure.erase("user@example.jp", using="default", progress=print).mails, int)
+
+
+def follow(cursor: str) -> str:
+    """Follow the change feed."""
+    try:
+        changes = feed.read(cursor, limit=100, kinds=["mail", "deleted"])
+    except (feed.Gone, feed.NotACursor, feed.FeedOff):
+        assert_type(feed.end_epoch(), bool)
+        return feed.head()
+    assert_type(changes, feed.Page)
+    assert_type(changes.entries, list[feed.Entry])
+    assert_type([feed.as_dict(entry) for entry in changes.entries], list[dict[str, Any]])
+    return changes.cursor
 
 
 def sending_mails() -> None:

@@ -48,6 +48,20 @@ class SuppressionFactory(factory.django.DjangoModelFactory):
     decided_at = factory.LazyAttribute(lambda it: _moment(it.number))
 
 
+class ChangeFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = models.Change
+
+    class Params:
+        number = factory.Sequence(int)
+
+    seq = factory.LazyAttribute(lambda it: it.number + 1)
+    kind = "mail"
+    key = factory.LazyAttribute(lambda it: wire.count_key("change", str(it.number)))
+    server_composition = "pro"
+    at = factory.LazyAttribute(lambda it: _moment(it.number))
+
+
 class AlertFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = models.Alert

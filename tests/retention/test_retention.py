@@ -289,6 +289,7 @@ class TestPrune:
         factories.RejectedEventFactory(received_at=OLD)
         factories.PendingSignalFactory(state="dead", available_at=0)
         factories.AlertFactory(raised_at=OLD, resolved_at=OLD)
+        factories.ChangeFactory(at=OLD)
         before = rows()
 
         would = prune(kind, dry_run=True)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.core.management import CommandParser
@@ -30,7 +27,7 @@ class Command(base.Command):
 
     def handle(self, *args: Any, once: bool, interval: float, **chosen: Any) -> None:
         stop = threading.Event()
-        with _stopping_by_signal(stop):
+        with base.stopping_by_signal(stop):
             if once:
                 self._once(stop)
             else:
@@ -66,22 +63,3 @@ class Command(base.Command):
                 raise KeyboardInterrupt
             alerts.look_if_due()
         self.stdout.write(str(swept))
-
-
-@contextmanager
-def _stopping_by_signal(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM and SIGINT, and restore the caller's handlers at the end.
-
-    Only the main thread can set handlers. In another thread, such as a task worker's, signals stay the
-    worker's own.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
