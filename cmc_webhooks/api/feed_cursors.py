@@ -9,7 +9,7 @@ from rest_framework import exceptions
 
 from cmc_webhooks import feed
 from cmc_webhooks.db import transactions
-from cmc_webhooks.models import Change
+from cmc_webhooks.models import Change, routing
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -40,10 +40,10 @@ class Unavailable(exceptions.APIException):
     default_code = "unavailable"
 
 
-def state() -> feed.State:
-    """Return the end of the feed, or raise the answer that says why there is none."""
+def state(*, number: bool = True) -> feed.State:
+    """Return the end of the feed, see `feed.state`, or raise the answer that says why there is none."""
     try:
-        return feed.state()
+        return feed.state(number=number)
     except feed.FeedOff:
         raise FeedIsOff from None
     except transactions.Unavailable:
@@ -62,7 +62,8 @@ def cursor(name: str, text: str, now: feed.State) -> feed.Cursor:
 
 def changed_after(queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
     """Return the mails that changed after a cursor of the feed, the erased ones included."""
-    place = cursor(name, value, state())
-    # A change that is committed after that has no number yet
-    later = Change._default_manager.using(queryset.db).filter(Q(seq__gt=place.seq) | Q(seq=None))
-    return queryset.filter(pk__in=later.values("key"))
+    place = cursor(name, value, state(number=False))
+    # A replica may lack what the cursor has passed
+    using = routing.write_alias()
+    later = Change._default_manager.using(using).filter(Q(seq__gt=place.seq) | Q(seq=None))
+    return queryset.using(using).filter(pk__in=later.values("key"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Exists
@@ -76,10 +75,11 @@ class Page(NamedTuple):
     more: bool
 
 
-def state(using: str | None = None) -> State:
+def state(using: str | None = None, *, number: bool = True) -> State:
     """Return the end of the feed, with all that was committed before the call, by one statement if idle.
 
-    Do not call it inside a transaction: what it reads must be what is committed.
+    Do not call it inside a transaction: what it reads must be what is committed. With `number=False`, which
+    may be called anywhere, return the end of what is numbered.
 
     Raises:
         FeedOff: the feed is off.
@@ -88,10 +88,12 @@ def state(using: str | None = None) -> State:
     if not app_settings.change_feed:
         raise FeedOff
     using = using or routing.write_alias()
-    with suppress(FeedHead.DoesNotExist):  # nothing was numbered yet
+    try:
         found, is_complete = _look(using)
-        if is_complete:
-            return found
+    except FeedHead.DoesNotExist:  # nothing was numbered yet
+        found, is_complete = State("", 0, 0), False
+    if is_complete or not number:
+        return found
     number_changes(using, seconds=SECONDS)
     return _look(using)[0]
 
@@ -145,7 +147,10 @@ def read(
     found = Change._default_manager.using(using).filter(seq__gt=cursor.seq, seq__lte=now.seq).order_by("seq")
     if kinds:
         found = found.filter(kind__in=kinds)
-    some = list(found[: limit + 1]) if cursor.seq < now.seq else []
+    some = []
+    if cursor.seq < now.seq:
+        some = list(found[: limit + 1])
+        check(after, _look(using)[0])  # retention may have deleted some meanwhile
     page, more = some[:limit], len(some) > limit
     rows = _rows(page, load or (lambda model, keys: model._default_manager.using(using).filter(pk__in=keys)))
     entries = [

@@ -59,8 +59,13 @@ def record(using: str, kind: str, keys: Iterable[UUID], server_composition: str)
             array = f"{{{','.join([key.hex for key in given])}}}"
             cursor.execute(insert + _UNNESTED, [kind, composition, at, array])
             return
+        place = "(%s, %s, %s, %s)"
         rows = [(kind, values("key", key), composition, at) for key in given]
-        cursor.executemany(f"{insert} VALUES (%s, %s, %s, %s)", rows)
+        if connection.vendor == "sqlite":  # prepared once
+            cursor.executemany(f"{insert} VALUES {place}", rows)
+        else:
+            places = ", ".join([place] * len(rows))
+            cursor.execute(f"{insert} VALUES {places}", [value for row in rows for value in row])
 
 
 def record_each(using: str, rows: Iterable[Any]) -> None:
@@ -166,7 +171,10 @@ def _value(connection: BaseDatabaseWrapper, name: str, value: Any) -> Any:
 def _assign(using: str, keys: Sequence[int], first: int) -> None:
     """Number these changes in this order, from `first` on."""
     connection = connections[using]
-    update = f"UPDATE {connection.ops.quote_name(Change._meta.db_table)} AS stored SET seq = "  # noqa: S608 - names only
+    # Else InnoDB may read a small table as a whole, and wait for the rows of transactions that are open
+    index = " FORCE INDEX (PRIMARY)" if connection.vendor == "mysql" else ""
+    table = connection.ops.quote_name(Change._meta.db_table)
+    update = f"UPDATE {table} AS stored{index} SET seq = "  # noqa: S608 - names only
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"{update}{_PLACES}", [first - 1, f"{{{','.join(map(str, keys))}}}"])

@@ -66,7 +66,7 @@ class TestRead:
             page = feed.read(copy.cursor)
 
         assert len(page.entries) == number
-        assert len(queries) == 3
+        assert len(queries) == 4
 
     @pytest.mark.parametrize(
         "text", ["", "x", "1", "0123456789abcdef", "0123456789abcdef.", "0123456789abcdef.01", "é.1", "\x00"]
