@@ -138,7 +138,7 @@ class ChangeViewSet(HistoryViewSet):
     pagination_class = ChangePagination
     refusals = {
         "list": {
-            "404": "The project has no change feed.",
+            "404": "The project has no change feed, or no such format.",
             "410": "Changes behind the cursor are missing: take a new one and copy everything again.",
             "503": "The database is unavailable.",
         }

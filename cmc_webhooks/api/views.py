@@ -212,6 +212,13 @@ class MailViewSet(HistoryViewSet):
     serializer_class = serializers.MailSerializer
     filterset_class = filters.MailFilter
     pagination_class = pagination.MailPagination
+    refusals = {
+        "list": {
+            "404": "No such page or format, or no change feed for `changed_after`.",
+            "410": "Changes behind the cursor of `changed_after` are missing.",
+            "503": "The database is unavailable.",
+        }
+    }
 
     def get_serializer_class(self) -> type[BaseSerializer[Mail]]:
         return serializers.MailDetailSerializer if self.detail else serializers.MailSerializer

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def site(live_server, settings):
     """A server with some history, at the address that the schema shows."""
     settings.ROOT_URLCONF = "tests.contract.urls"
+    settings.CMC_WEBHOOKS_CHANGE_FEED = True
     for event_type, event in (
         ("deliveries", delivery()),
         ("bounces", bounce()),
