@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.test import Client
 
-from cmc_webhooks import alerts, erasure, maintenance, models, signals, suppression
+from cmc_webhooks import alerts, erasure, feed, maintenance, models, signals, suppression
 from cmc_webhooks.dispatch import retries
 from cmc_webhooks.monitoring import refusals
 from cmc_webhooks.simulator import scenarios
@@ -235,6 +235,7 @@ def play() -> None:
 
     rollup.roll_up("default")
     alerts.look()
+    feed.number_changes()
 
 
 def post(event_type: str, events: list[Any]) -> None:

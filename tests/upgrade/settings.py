@@ -22,6 +22,7 @@ if DATABASES["default"]["ENGINE"].endswith("mysql"):
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 CMC_WEBHOOKS_API_KEYS = ["s3cret-value-for-tests"]
+CMC_WEBHOOKS_CHANGE_FEED = True
 CMC_WEBHOOKS_ALERT_EMAILS = ["on-duty@example.jp"]
 # A frozen verdict does not change with the years
 CMC_WEBHOOKS_SUPPRESSION = {"expires": None, "soft_expires": None}
