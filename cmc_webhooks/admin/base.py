@@ -134,16 +134,20 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def ways_on(self, meaning: SearchResult, changelist: KeysetList) -> Iterator[Tool]:
         """Yield links to what a search did not show: the same without the filters, and earlier subjects."""
+        if changelist.is_stopped:
+            if meaning.fewer is not None:
+                first, last = map(str, meaning.fewer)
+                days = first if first == last else _("%(first)s to %(last)s") % {"first": first, "last": last}
+                yield Tool(_("Search %(days)s only") % {"days": days}, changelist.url_of_days(meaning.fewer))
+            return
         if meaning.is_found and not changelist.result_count and changelist.has_active_filters:
             everything = changelist.get_query_string(remove=list(changelist.get_filters_params()))
-            number = capped(self.matching(meaning))
-            if number != "0":
+            number = changelist.in_time(lambda: capped(self.matching(meaning)))
+            if number not in (None, "0"):
                 label = _("None with this filter; %(number)s without it.") % {"number": number}
                 yield Tool(label, everything)
-        if meaning.earlier is not None and meaning.earlier.first and meaning.earlier.last:
-            first, last = meaning.earlier.first.isoformat(), meaning.earlier.last.isoformat()
-            days = changelist.get_query_string({"from": first, "to": last}, remove=["since", "cursor"])
-            yield Tool(_("The 31 days before"), days)
+        if meaning.earlier is not None:
+            yield Tool(_("The 31 days before"), changelist.url_of_days(meaning.earlier))
 
     def matching(self, meaning: SearchResult) -> QuerySet[Any]:
         """Return the rows that a search means, without any filter."""
