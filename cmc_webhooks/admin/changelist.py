@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core import paginator
 from django.utils.functional import cached_property
 
+from cmc_webhooks import numerals
 from cmc_webhooks.admin import filters, markup
 from cmc_webhooks.db import keyset, long_texts, time_limits
 
@@ -157,4 +158,4 @@ class CappedPaginator(_Paginator):
 def capped(rows: QuerySet[Any]) -> str:
     """Return the number of rows as text, counted up to 1,000; `1,000+` if there are more."""
     number = rows.order_by()[: MOST_COUNTED + 1].count()
-    return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+    return f"{numerals.grouped(MOST_COUNTED)}+" if number > MOST_COUNTED else numerals.grouped(number)
