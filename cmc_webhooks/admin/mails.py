@@ -15,7 +15,18 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from cmc_webhooks import audit, auth, erasure, numerals, suppression, wire
-from cmc_webhooks.admin import actions, filters, labels, markup, overview, search, shares, timeline, verdicts
+from cmc_webhooks.admin import (
+    actions,
+    export,
+    filters,
+    labels,
+    markup,
+    overview,
+    search,
+    shares,
+    timeline,
+    verdicts,
+)
 from cmc_webhooks.admin.base import ExportingAdmin, Tool, moment_of
 from cmc_webhooks.admin.changelist import KeysetList, capped
 from cmc_webhooks.db import transactions
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
 @admin.register(Mail)
 class MailAdmin(ExportingAdmin):
     actions = ("redeliver", "erase")
+    exported = (export.ROWS, export.ADDRESSES)
     list_display = ("badge", "to", "about", "why", "last_change")
     list_display_links = ("to",)
     list_defer = ("header_from", "sender", "return_path")
