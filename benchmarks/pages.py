@@ -72,7 +72,7 @@ def pages():
         "search by nothing known": lists["mail"] + "?q=nobody@nowhere.example",
         "search by a word of the subject, a week": lists["mail"] + f"?q=第299号&{week}",
         "a mail": reverse("admin:cmc_webhooks_mail_change", args=[mail.pk]),
-        "overview, 30 days": reverse("admin:cmc_webhooks_mail_overview"),
+        "overview, 30 days": reverse("admin:cmc_webhooks_mail_overview") + "?since=30-days",
         "overview, a year": reverse("admin:cmc_webhooks_mail_overview") + "?since=365-days",
         "deliveries": lists["deliveryevent"],
         "deliveries, failed": lists["deliveryevent"] + "?status=failed",

@@ -40,6 +40,7 @@ DEFAULTS: Mapping[str, Any] = {
     "SUPPRESSION": {},
     "RAW_SQL": True,
     "CHANGE_FEED": False,
+    "MAX_XLSX_ROWS": 100_000,
     "API_PERMISSIONS": ("cmc_webhooks.api.permissions.MayView",),
     "REST_USER": "",
     "REST_KEY": "",
@@ -150,6 +151,11 @@ class Settings:
     @property
     def max_events(self) -> int:
         return int(self.raw("MAX_EVENTS"))
+
+    @property
+    def max_xlsx_rows(self) -> int:
+        """Return the maximum number of rows of a list that is exported as an Excel file."""
+        return int(self.raw("MAX_XLSX_ROWS"))
 
     @property
     def store_subject(self) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import widgets
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_permission_codename
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
-from django.http import HttpResponseBadRequest
+from django.http import Http404, HttpResponseBadRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.safestring import mark_safe
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
     from cmc_webhooks.admin.search import SearchResult
-    from cmc_webhooks.db.keyset import Page
+    from cmc_webhooks.downloads import Table
 
     ModelAdmin = admin.ModelAdmin[Any]
 else:
@@ -134,16 +135,20 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def ways_on(self, meaning: SearchResult, changelist: KeysetList) -> Iterator[Tool]:
         """Yield links to what a search did not show: the same without the filters, and earlier subjects."""
+        if changelist.is_stopped:
+            if meaning.fewer is not None:
+                first, last = map(str, meaning.fewer)
+                days = first if first == last else _("%(first)s to %(last)s") % {"first": first, "last": last}
+                yield Tool(_("Search %(days)s only") % {"days": days}, changelist.url_of_days(meaning.fewer))
+            return
         if meaning.is_found and not changelist.result_count and changelist.has_active_filters:
             everything = changelist.get_query_string(remove=list(changelist.get_filters_params()))
-            number = capped(self.matching(meaning))
-            if number != "0":
+            number = changelist.in_time(lambda: capped(self.matching(meaning)))
+            if number not in (None, "0"):
                 label = _("None with this filter; %(number)s without it.") % {"number": number}
                 yield Tool(label, everything)
-        if meaning.earlier is not None and meaning.earlier.first and meaning.earlier.last:
-            first, last = meaning.earlier.first.isoformat(), meaning.earlier.last.isoformat()
-            days = changelist.get_query_string({"from": first, "to": last}, remove=["since", "cursor"])
-            yield Tool(_("The 31 days before"), days)
+        if meaning.earlier is not None:
+            yield Tool(_("The 31 days before"), changelist.url_of_days(meaning.earlier))
 
     def matching(self, meaning: SearchResult) -> QuerySet[Any]:
         """Return the rows that a search means, without any filter."""
@@ -183,58 +188,88 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class ExportingAdmin(ReadOnlyAdmin):
-    """Admin with a list whose filtered rows can be exported as CSV, which needs a separate permission."""
+    """Admin with a list whose filtered rows can be exported as a file, which needs a separate permission."""
+
+    exported: ClassVar[tuple[str, ...]] = (export.ROWS,)
+    """What a file of the list can hold."""
 
     def get_urls(self) -> list[Any]:
-        info = self.opts.app_label, self.opts.model_name
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
         view = self.admin_site.admin_view(require_POST(self.export_view))
-        return [path("export/", view, name="{}_{}_export".format(*info)), *super().get_urls()]
+        return [
+            path("export/", view, name=name),
+            path("export/<slug:contents>.<slug:extension>", view, name=f"{name}_file"),
+            *super().get_urls(),
+        ]
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request) and auth.may(request.user, "cmc_webhooks.export_csv")
 
+    def may_view_mails(self, request: HttpRequest) -> bool:
+        """Return whether the user may see mails, and not only which mail an event is about."""
+        return auth.may(request.user, "cmc_webhooks.view_mail")
+
     def tools(self, request: HttpRequest) -> list[Tool]:
         if not self.has_export_permission(request):
             return []
-        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_export"
-        url = reverse(view, current_app=self.admin_site.name)
         query = request.GET.urlencode()
-        return [Tool(_("Export as CSV"), f"{url}?{query}" if query else url, is_post=True)]
+        tools = []
+        for choice in itertools.product(self.exported, export.formats()):
+            url = self._export_url(*choice)
+            tools.append(Tool(export.LABELS[choice], f"{url}?{query}" if query else url, is_post=True))
+        return tools
 
-    def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Stream the rows of the list with these filters, all pages."""
+    def _export_url(self, contents: str, extension: str) -> str:
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_export"
+        if (contents, extension) == (export.ROWS, export.CSV):
+            return reverse(view, current_app=self.admin_site.name)
+        return reverse(f"{view}_file", args=[contents, extension], current_app=self.admin_site.name)
+
+    def export_view(
+        self, request: HttpRequest, contents: str = export.ROWS, extension: str = export.CSV
+    ) -> HttpResponseBase:
+        """Return the rows of the list with these filters, all pages, as a file."""
         if not self.has_export_permission(request):
             raise PermissionDenied
+        if contents not in self.exported or extension not in export.formats():
+            raise Http404
         try:
             changelist: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return HttpResponseBadRequest("no such filter", content_type="text/plain")
-        filters = ", ".join(sorted(request.GET)) or "-"
-        content_type = ContentType.objects.get_for_model(self.model)
+        try:
+            table = self._exported_table(request, changelist, contents, extension)
+        except export.TooManyRows as refusal:
+            self.message_user(request, str(refusal), messages.WARNING)
+            view = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            url = reverse(view, current_app=self.admin_site.name)
+            return HttpResponseRedirect(f"{url}?{request.GET.urlencode()}")
         LogEntry.objects.create(
             user_id=str(request.user.pk),
-            content_type=content_type,
+            content_type=ContentType.objects.get_for_model(self.model),
             object_repr=str(self.opts.verbose_name_plural)[:200],
             action_flag=CHANGE,
-            change_message=gettext("Exported as CSV, filtered by: %s") % filters,
+            change_message=export.note(contents, extension, request.GET),
         )
         record = audit.begin(
             Trail.Actions.EXPORTED,
             audit.Actor(Trail.Ways.ADMIN, audit.user_key(request.user)),
             list=str(self.opts.model_name),
             filters=sorted(request.GET),
-            format="csv",
+            format=extension,
         )
+        name = export.file_name(partial(export.parts_of_name, request, changelist, contents), extension)
+        return export.response(request, table, name, extension, record)
 
-        def read(cursor: str | None) -> Page:
-            page: Page = changelist.read(request, export.ROWS_AT_ONCE, cursor)
-            record.add(len(page.rows))
-            if page.next is None:
-                record.finish()
-            return page
-
-        interrupted = partial(record.finish, is_complete=False)  # after the last page, it does nothing
-        return export.response(request, self.model, read, str(self.opts.model_name), on_close=interrupted)
+    def _exported_table(
+        self, request: HttpRequest, changelist: KeysetList, contents: str, extension: str
+    ) -> Table:
+        if contents == export.ADDRESSES:
+            has_verdicts = verdicts.AddressLinks(self.admin_site, request).is_open()
+            return export.addresses_table(request, changelist, has_verdicts=has_verdicts)
+        if extension == export.XLSX:
+            export.check_size(changelist)
+        return export.rows_table(request, changelist, has_mail=self.may_view_mails(request))
 
 
 def moment_of(model: type[Model], name: str) -> Any:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core import paginator
 from django.utils.functional import cached_property
 
+from cmc_webhooks import numerals
 from cmc_webhooks.admin import filters, markup
-from cmc_webhooks.db import keyset, long_texts
+from cmc_webhooks.db import keyset, long_texts, time_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django_stubs_ext import StrOrPromise
 
     from cmc_webhooks.admin.shares import Found
+    from cmc_webhooks.timezones import DateRange
 
     _Paginator = paginator.Paginator[Any]
 else:
     _Paginator = paginator.Paginator
+
+Result = TypeVar("Result")
 
 CURSOR = "cursor"
 MOST_COUNTED = 1000
@@ -39,6 +46,10 @@ class KeysetList(ChangeList):
     """What became of the mails that a search found."""
     mistake: StrOrPromise = ""
     """What is wrong with the filters, if no row can match them."""
+    is_stopped = False
+    """Whether the search took too long, and shows no rows."""
+    until: float | None = None
+    """The value of `time.monotonic()` at which a search is stopped; None without a limit."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
@@ -61,29 +72,48 @@ class KeysetList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         admin: Any = self.model_admin
+        self.until = getattr(getattr(request, "cmc_meaning", None), "until", None)
         try:
-            self.page = self._shown(request, request.GET.get(CURSOR, ""))
+            page = self._shown(request, request.GET.get(CURSOR, ""))
         except keyset.BadCursor:
             raise IncorrectLookupParameters from None
+        self.is_stopped = page is None
+        self.page = page or keyset.Page([], None, None)
         self.result_list: Any = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.page.rows)
         self.can_show_all = self.multi_page = False
-        self.total = None if self.mistake else admin.total(request, self)
+        self.total = None
+        if not self.mistake and not self.is_stopped:
+            self.total = self.in_time(lambda: admin.total(request, self))
+
+    def in_time(self, read: Callable[[], Result]) -> Result | None:
+        """Return what `read` returns, None if the search takes too long."""
+        if self.until is None:
+            return read()
+        try:
+            with time_limits.time_limit(self.queryset.db, self.until - time.monotonic()):
+                return read()
+        except time_limits.TooSlow:
+            return None
 
     def read(self, request: HttpRequest, size: int, cursor: str | None) -> keyset.Page:
         """Return the page that a cursor leads to, with whole texts."""
         return self._read(request, self.queryset, size, cursor)
 
-    def _shown(self, request: HttpRequest, cursor: str) -> keyset.Page:
-        """Return the page to show, without the columns that it does not need, and with long texts cut."""
+    def _shown(self, request: HttpRequest, cursor: str) -> keyset.Page | None:
+        """Return the page to show, without the columns that it does not need, and with long texts cut.
+
+        Return None if the search takes too long.
+        """
         admin: Any = self.model_admin
         texts = long_texts.LongTexts(self.queryset.defer(*admin.list_defer), markup.CUT)
-        page = self._read(request, texts.queryset, self.list_per_page, cursor)
-        texts.fill(page.rows)
-        admin.prepare(request, page.rows)
+        page = self.in_time(lambda: self._read(request, texts.queryset, self.list_per_page, cursor))
+        if page is not None:
+            texts.fill(page.rows)
+            admin.prepare(request, page.rows)
         return page
 
     def _read(
@@ -93,6 +123,13 @@ class KeysetList(ChangeList):
         keys = [str(name).removeprefix("-") for name in ordering]
         descending = str(ordering[0]).startswith("-")
         return keyset.read(queryset, keys, size=size, descending=descending, cursor=cursor or "")
+
+    def url_of_days(self, days: DateRange) -> str:
+        """Return the query string of the same list for other days."""
+        chosen = {"from": days.first, "to": days.last}
+        return self.get_query_string(
+            {name: day.isoformat() for name, day in chosen.items() if day}, remove=["since", CURSOR]
+        )
 
     @property
     def next_query(self) -> str | None:
@@ -121,4 +158,4 @@ class CappedPaginator(_Paginator):
 def capped(rows: QuerySet[Any]) -> str:
     """Return the number of rows as text, counted up to 1,000; `1,000+` if there are more."""
     number = rows.order_by()[: MOST_COUNTED + 1].count()
-    return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+    return f"{numerals.grouped(MOST_COUNTED)}+" if number > MOST_COUNTED else numerals.grouped(number)

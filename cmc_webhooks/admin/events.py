@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import timezones, wire
-from cmc_webhooks.admin import base, filters, labels, markup, search
+from cmc_webhooks.admin import base, export, filters, labels, markup, search
 from cmc_webhooks.models import BlockEvent, BounceEvent, DeliveryEvent, Mail, Notification
 from cmc_webhooks.models.querysets import ADDRESS_LENGTH
 from cmc_webhooks.status import BOUNCED
@@ -18,6 +18,7 @@ from cmc_webhooks.status import BOUNCED
 DAYS_OF_FILTERS = 31
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from django.db.models import QuerySet
@@ -46,6 +47,20 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
     list_defer = ("extra", "mail__header_from", "mail__sender", "mail__return_path", "mail__reason")
     search_fields = search.SEARCH_FIELDS
     search_help_text = search.HELP
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self._seen(request, super().get_list_display(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (title, {**options, "fields": self._seen(request, options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _seen(self, request: HttpRequest, names: Iterable[Any]) -> list[Any]:
+        """Return the columns that the user may see: without mails, only which mail an event is about."""
+        hidden = () if self.may_view_mails(request) else ("about",)
+        return [name for name in names if name not in hidden]
 
     @admin.display(description=_("recipient"))
     def mail_of(self, event: Any) -> SafeString:
@@ -101,6 +116,7 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
             return queryset, None
         last = days.last or self._last_day(queryset)
         days = timezones.DateRange(last - timedelta(days=DAYS_OF_FILTERS - 1), last)
+        request.cmc_days = days  # type: ignore[attr-defined] # for the name of an exported file
         notice = _(
             "Filters show 31 days of events: %(first)s to %(last)s. Choose other days beside the list."
         )
@@ -138,6 +154,7 @@ class DeliveryEventAdmin(MailEventAdmin):
 
 @admin.register(BounceEvent)
 class BounceEventAdmin(MailEventAdmin):
+    exported = (export.ROWS, export.ADDRESSES)
     list_display = ("occurred", "badge", "mail_of", "about", "why")
     list_filter = (filters.BounceClassFilter, filters.OccurredFilter)
     fieldsets = (

@@ -14,8 +14,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from cmc_webhooks import audit, auth, erasure, suppression, wire
-from cmc_webhooks.admin import actions, filters, labels, markup, overview, search, shares, timeline, verdicts
+from cmc_webhooks import audit, auth, erasure, numerals, suppression, wire
+from cmc_webhooks.admin import (
+    actions,
+    export,
+    filters,
+    labels,
+    markup,
+    overview,
+    search,
+    shares,
+    timeline,
+    verdicts,
+)
 from cmc_webhooks.admin.base import ExportingAdmin, Tool, moment_of
 from cmc_webhooks.admin.changelist import KeysetList, capped
 from cmc_webhooks.db import transactions
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
 @admin.register(Mail)
 class MailAdmin(ExportingAdmin):
     actions = ("redeliver", "erase")
+    exported = (export.ROWS, export.ADDRESSES)
     list_display = ("badge", "to", "about", "why", "last_change")
     list_display_links = ("to",)
     list_defer = ("header_from", "sender", "return_path")
@@ -237,10 +249,10 @@ class MailAdmin(ExportingAdmin):
             known = reports.mails(
                 changelist.queryset.db, scope, **columns, status__in=list(labels.STATUS_WORDS)
             )
-            return f"{reports.mails(changelist.queryset.db, scope, **columns) - known:,}"
+            return numerals.grouped(reports.mails(changelist.queryset.db, scope, **columns) - known)
         if status:
             columns["status"] = status
-        return f"{reports.mails(changelist.queryset.db, scope, **columns):,}"
+        return numerals.grouped(reports.mails(changelist.queryset.db, scope, **columns))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -6,6 +6,7 @@ A word of the subject is the exception: it is searched for in 31 days at most, t
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from datetime import timedelta
 from functools import reduce
@@ -33,6 +34,10 @@ SEARCH_FIELDS = ("message_id", "address", "api_data")
 """Named so that Django shows a search box. The search itself does not use them."""
 
 DAYS_OF_SUBJECTS = 31
+DAYS_OF_FEWER = 7
+SECONDS_OF_SUBJECTS = 5
+"""Time for the statements of a page that search subjects. No index finds a part of a text."""
+
 LONGEST = 1_000
 """Characters of a text that is normalised."""
 
@@ -58,7 +63,8 @@ class SearchResult(NamedTuple):
     """The mails that a search means, and a description of what was searched for.
 
     `is_found` is False if the text was not searched for in subjects either. `address` is the text if it is
-    an address, also one without mails. `earlier` are the days before those whose subjects were searched.
+    an address, also one without mails. `searched` are the days whose subjects are searched, and `until` is
+    the value of `time.monotonic()` at which that is stopped; None where no subjects are searched.
     `is_by_address` says that the mails are listed in the order of their addresses.
     """
 
@@ -66,8 +72,23 @@ class SearchResult(NamedTuple):
     words: str
     is_found: bool = True
     address: str = ""
-    earlier: DateRange | None = None
+    searched: DateRange | None = None
+    until: float | None = None
     is_by_address: bool = False
+
+    @property
+    def earlier(self) -> DateRange | None:
+        """Return the days before those whose subjects are searched."""
+        first = self.searched.first if self.searched else None
+        return None if first is None else _past(first - timedelta(days=1))
+
+    @property
+    def fewer(self) -> DateRange | None:
+        """Return the last week of the days whose subjects are searched, or else their last day."""
+        if self.searched is None or self.searched.are_at_most(1):
+            return None
+        number = 1 if self.searched.are_at_most(DAYS_OF_FEWER) else DAYS_OF_FEWER
+        return _past(self.searched.last or timezones.today(), number)
 
 
 def interpret(mails: MailQuerySet, typed: str, days: DateRange) -> SearchResult | None:
@@ -99,11 +120,11 @@ def interpret(mails: MailQuerySet, typed: str, days: DateRange) -> SearchResult 
         words = _("the word %s in the subjects of the past 31 days")
         begin, end = searched.bounds()
         mails = mails.filter(created_at__gte=begin, created_at__lt=end)
-    assert searched.first is not None  # noqa: S101 - there are at most 31 days
     return SearchResult(
-        mails.filter(subject__icontains=text),
+        _with_subject(mails, text),
         words % _quoted(text),
-        earlier=_past(searched.first - timedelta(days=1)),
+        searched=searched,
+        until=time.monotonic() + SECONDS_OF_SUBJECTS,
     )
 
 
@@ -125,8 +146,8 @@ def _nfkc(text: str) -> str:
     return unicodedata.normalize("NFKC", text) if len(text) <= LONGEST else text
 
 
-def _past(last: date) -> DateRange:
-    return DateRange(last - timedelta(days=DAYS_OF_SUBJECTS - 1), last)
+def _past(last: date, days: int = DAYS_OF_SUBJECTS) -> DateRange:
+    return DateRange(last - timedelta(days=days - 1), last)
 
 
 def _quoted(text: str) -> str:
@@ -200,6 +221,10 @@ def _by_rest(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str
         )
         # SQLite uses a partial index only for a query that repeats its condition.
         yield mails.exclude(api_data="").filter(either_case), _("the API data %s")
+
+
+def _with_subject(mails: MailQuerySet, text: str) -> MailQuerySet:
+    return mails.filter(subject__icontains=text)
 
 
 def _key(text: str) -> UUID | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Count, Q
 
+from cmc_webhooks import numerals
 from cmc_webhooks.admin import filters, labels, markup
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ def of(mails: QuerySet[Any], changelist: KeysetList) -> Found:
     counted = mails.order_by()[: MOST_MAILS + 1].aggregate(number=Count("pk"), **numbers)
     number = counted["number"]
     if number > MOST_MAILS:
-        return Found(f"{MOST_MAILS:,}+", [], number)
+        return Found(f"{numerals.grouped(MOST_MAILS)}+", [], number)
     by_status = {status: counted[f"of_{place}"] for place, status in enumerate(labels.STATUS_WORDS)}
     by_status[filters.OTHER] = number - sum(by_status.values())
     largest = sorted(by_status.items(), key=lambda pair: -pair[1])
-    return Found(f"{number:,}", [_share(changelist, *pair, number) for pair in largest if pair[1]], number)
+    return Found(
+        numerals.grouped(number), [_share(changelist, *pair, number) for pair in largest if pair[1]], number
+    )
 
 
 def _share(changelist: KeysetList, status: str, number: int, total: int) -> Share:

@@ -1,22 +1,26 @@
-"""List of all addresses that may not be sent to, automatically or by hand, and its CSV export."""
+"""List of all addresses that may not be sent to, automatically or by hand, and its files."""
 
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from cmc_webhooks import audit, downloads, suppression, wire
-from cmc_webhooks.admin import verdicts
+from cmc_webhooks import audit, suppression, timezones, wire
+from cmc_webhooks.admin import export, verdicts
 from cmc_webhooks.db import keyset
-from cmc_webhooks.downloads import csv_cells
+from cmc_webhooks.downloads import Column, Table
 from cmc_webhooks.models import Suppression, Trail, routing
 from cmc_webhooks.statistics import reports
 from cmc_webhooks.suppression import rules
@@ -33,9 +37,19 @@ if TYPE_CHECKING:
 NAME = "suppressed"
 FILTERS = ("reason", "composition", "domain", "transactional")
 COLUMNS = (
-    *("address", "reason", "server_composition", "since", "until"),
-    *("soft_bounces", "at_cmc", "all_reasons"),
+    Column(_("address"), attrgetter("address")),
+    Column(_("reason"), lambda row: _reason(row.verdict.reason)),
+    Column(_("server composition"), attrgetter("verdict.composition")),
+    Column(_("since"), attrgetter("verdict.since"), is_time=True),
+    Column(_("until"), attrgetter("verdict.until"), is_time=True),
+    Column(_("refused by CMC too"), lambda row: export.yes_or_no(row.verdict.at_cmc)),
+    Column(
+        _("all reasons"),
+        lambda row: "; ".join(dict.fromkeys(_reason(each.reason) for each in row.reasons)),
+    ),
+    Column(_("explanation"), export.sentences),
 )
+"""The columns of a file of the list."""
 
 
 class Row(NamedTuple):
@@ -91,7 +105,7 @@ def view(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
         "media": admin.media,
-        "title": _("Suppressed addresses"),
+        "title": gettext("Suppressed addresses"),
         "rows": [_row(each, offered) for each in page.rows],
         "looked_at": page.looked_at,
         "further": further,
@@ -105,53 +119,47 @@ def view(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/cmc_webhooks/suppressed.html", context)
 
 
-def export_view(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponseBase:
-    """Stream the whole list with these filters as CSV, and record it."""
+def export_view(admin: Any, request: HttpRequest, extension: str) -> HttpResponseBase:
+    """Return the whole list with these filters as a file, and record it."""
     filters = Filters.of(request.GET)
     used = sorted(name for name, value in filters._asdict().items() if value)
-    LogEntry.objects.create(
-        user_id=str(request.user.pk),
-        content_type=ContentType.objects.get_for_model(Suppression),
-        object_repr=_("Suppressed addresses")[:200],
-        action_flag=CHANGE,
-        change_message=_("Exported as CSV, filtered by: %s") % (", ".join(used) or "-"),
-    )
     record = audit.begin(
         Trail.Actions.EXPORTED,
         audit.Actor(Trail.Ways.ADMIN, audit.user_key(request.user)),
         list=NAME,
         filters=used,
-        format="csv",
+        format=extension,
     )
-    return downloads.download(
-        request,
-        lines(record.counted(suppression.stream(**filters.arguments))),
-        content_type="text/csv",
-        filename=f"{NAME}.csv",
-        on_close=partial(record.finish, is_complete=False),  # after the last row, it does nothing
+    rows: Iterable[Listed] = suppression.stream(**filters.arguments)
+    table = Table(gettext("Suppressed addresses"), COLUMNS, export.limited(rows, extension))
+    name = export.file_name(partial(_parts_of_name, filters), extension)
+    try:
+        answer = export.response(request, table, name, extension, record)
+    except export.TooManyRows as refusal:
+        admin.say(request, str(refusal), messages.WARNING)
+        url = verdicts.AddressLinks(admin.admin_site, request).url(NAME)
+        return HttpResponseRedirect(f"{url}?{filters.query}")
+    LogEntry.objects.create(
+        user_id=str(request.user.pk),
+        content_type=ContentType.objects.get_for_model(Suppression),
+        object_repr=gettext("Suppressed addresses")[:200],
+        action_flag=CHANGE,
+        change_message=export.note(export.ROWS, extension, used),
     )
+    return answer
 
 
-def lines(rows: Iterable[Listed]) -> Iterator[str]:
-    """Yield the lines of a CSV file. Times are in the active zone, which the first line names."""
-    zone = timezone.get_current_timezone_name()
-    yield csv_cells.BOM + csv_cells.line(
-        f"{name} ({zone})" if name in ("since", "until") else name for name in COLUMNS
-    )
-    for row in rows:
-        verdict, first = row.verdict, row.reasons[0]
-        yield csv_cells.line(
-            (
-                row.address,
-                verdict.reason,
-                verdict.composition,
-                verdict.since,
-                verdict.until,
-                first.number if first.reason == rules.SOFT else None,
-                "yes" if verdict.at_cmc else "no",
-                " ".join(dict.fromkeys(each.reason for each in row.reasons)),
-            )
-        )
+def _parts_of_name(filters: Filters) -> Iterator[str]:
+    yield gettext("Suppressed addresses")
+    yield timezones.today().isoformat()
+    yield _reason(filters.reason) if filters.reason else ""
+    yield filters.composition
+    yield filters.domain.replace(".", "-")
+    yield gettext("mail that the person asked for") if filters.transactional else ""
+
+
+def _reason(reason: str) -> str:
+    return capfirst(str(dict(Suppression.Reasons.choices).get(reason, reason)))
 
 
 def _row(listed: Listed, offered: verdicts.AddressLinks) -> Row:

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -16,7 +16,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from cmc_webhooks import audit, auth, suppression, wire
-from cmc_webhooks.admin import addresses, base, deciding, markup, suppressed, suppression_forms, verdicts
+from cmc_webhooks.admin import (
+    addresses,
+    base,
+    deciding,
+    export,
+    markup,
+    suppressed,
+    suppression_forms,
+    verdicts,
+)
 from cmc_webhooks.db import transactions
 from cmc_webhooks.models import Suppression, Trail, routing
 from cmc_webhooks.models.suppressions import DECIDED
@@ -52,7 +61,7 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
     forgiven = base.moment_of(Suppression, "forgiven_until")
 
     def get_urls(self) -> list[Any]:
-        views = {
+        views: dict[str, Any] = {
             "address": require_GET(self.address_view),
             suppressed.NAME: require_GET(self.suppressed_view),
             f"{suppressed.NAME}_export": require_POST(self.suppressed_export_view),
@@ -68,6 +77,13 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
             )
             for name, view in views.items()
         ]
+        own.append(
+            path(
+                f"{suppressed.NAME}/export.<slug:extension>",
+                self.admin_site.admin_view(views[f"{suppressed.NAME}_export"]),
+                name=f"cmc_webhooks_suppression_{suppressed.NAME}_export_file",
+            )
+        )
         return [*own, *super().get_urls()]
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -100,8 +116,13 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
         """Return the buttons above the list of all suppressed addresses with these filters."""
         if not self.has_export_permission(request):
             return []
-        url = verdicts.AddressLinks(self.admin_site, request).url(f"{suppressed.NAME}_export")
-        return [base.Tool(_("Export as CSV"), f"{url}?{query}" if query else url, is_post=True)]
+        name = f"{suppressed.NAME}_export"
+        urls = {export.CSV: self._url(name)}
+        urls |= {each: self._url(f"{name}_file", each) for each in export.formats() if each != export.CSV}
+        return [
+            base.Tool(export.LABELS[export.ROWS, each], f"{url}?{query}" if query else url, is_post=True)
+            for each, url in urls.items()
+        ]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Deny changes if the address was erased or truncated to its column: only deletion is left."""
@@ -281,11 +302,13 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
         return suppressed.view(self, request)
 
     @transactions.non_atomic
-    def suppressed_export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Export that list as CSV."""
+    def suppressed_export_view(self, request: HttpRequest, extension: str = export.CSV) -> HttpResponseBase:
+        """Export that list as a file."""
         if not self.has_export_permission(request):
             raise PermissionDenied
-        return suppressed.export_view(self, request)
+        if extension not in export.formats():
+            raise Http404
+        return suppressed.export_view(self, request, extension)
 
     @transactions.non_atomic
     def block_view(self, request: HttpRequest) -> HttpResponse:

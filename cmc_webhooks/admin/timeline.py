@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from cmc_webhooks import history, logs
+from cmc_webhooks import history, logs, wire
 from cmc_webhooks.admin import base, labels, markup, verdicts
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.db import transactions
@@ -251,4 +251,6 @@ def _facts(event: DeliveryEvent | BounceEvent) -> Iterable[tuple[str, str]]:
         if event.sender_ip:
             yield _("sending IP (CMC to recipient)"), event.sender_ip
     for name, value in event.extra.items():
+        if name == "subject" and wire.decode_words(str(value)) == event.mail.subject:
+            continue
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

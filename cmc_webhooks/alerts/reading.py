@@ -23,10 +23,10 @@ from cmc_webhooks.status import BOUNCED, DeliveryStatus
 from cmc_webhooks.wire.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-__all__ = ["Past", "answer", "past", "window"]
+__all__ = ["Past", "answer", "commonest", "past", "window"]
 
 FINAL = (DeliveryStatus.SUCCEEDED.value, DeliveryStatus.FAILED.value, BOUNCED)
 """Statuses of mails that are no longer on the way."""
@@ -145,7 +145,12 @@ def answer(using: str, now: datetime, series: Series) -> str:
     elif series.bounce_class:
         refused = refused.filter(bounce_class=series.bounce_class)
     texts = refused.order_by("-created_at").values_list("reason", flat=True)[:_READ_ANSWERS]
-    common = Counter(map(_anonymous, texts)).most_common(1)
+    return commonest(texts)
+
+
+def commonest(replies: Iterable[str]) -> str:
+    """Return the commonest of these replies, without addresses and long numbers; "" if there is none."""
+    common = Counter(filter(None, map(_anonymous, replies))).most_common(1)
     return common[0][0] if common else ""
 
 

@@ -95,7 +95,7 @@ def _settings() -> Iterator[Message]:
 def _numbers() -> Iterator[Message]:
     faults = {
         name: least
-        for name, least in (("MAX_BODY", 1), ("MAX_EVENTS", 1), ("TRUSTED_PROXIES", 0))
+        for name, least in (("MAX_BODY", 1), ("MAX_EVENTS", 1), ("MAX_XLSX_ROWS", 1), ("TRUSTED_PROXIES", 0))
         if not is_integer(app_settings.raw(name), least)
     }
     for name, least in faults.items():

@@ -1,13 +1,15 @@
-"""Streaming of lists as files, in constant memory, under WSGI and ASGI."""
+"""Streaming of lists and files, in constant memory, under WSGI and ASGI."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import StreamingHttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -15,10 +17,25 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-__all__ = ["download"]
+__all__ = ["FileName", "download", "download_file"]
 
 CHUNK = 64 * 1024
-"""Characters sent at a time; the line that reaches this number is sent whole."""
+"""Characters sent at a time; the line that reaches this number is sent whole. Of a file, bytes."""
+
+
+class FileName(NamedTuple):
+    """The name of a file: in any letters, and in ASCII for clients that know no other."""
+
+    text: str
+    fallback: str
+
+    @property
+    def disposition(self) -> str:
+        """Return the value of Content-Disposition for a download (RFC 6266)."""
+        plain = f'attachment; filename="{self.fallback}"'
+        if self.text == self.fallback:
+            return plain
+        return f"{plain}; filename*=UTF-8''{quote(self.text, safe='')}"
 
 
 class _Download(StreamingHttpResponse):
@@ -38,32 +55,61 @@ def download(
     lines: Iterable[str],
     *,
     content_type: str,
-    filename: str,
+    filename: FileName | str,
     on_close: Callable[[], Any] = lambda: None,
 ) -> StreamingHttpResponse:
     """Return these lines as a file in UTF-8. A line is made when it is sent; for HEAD, none is.
 
-    `on_close` is called when the file was sent, and also when the client closed the connection before.
+    `filename` is in ASCII, or has a form that is. `on_close` is called when the file was sent, and also when
+    the client closed the connection before.
 
-    Times are in the zone that is active now, whatever zone is active while lines are made.
+    Lines have the zone and the language that are active now, whatever is active while they are made.
     """
-    chunks = _chunks(() if request.method == "HEAD" else lines, timezone.get_current_timezone())
+    zone, language = timezone.get_current_timezone(), translation.get_language()
+    chunks = _chunks(() if request.method == "HEAD" else lines, zone, language)
+    return _response(request, chunks, f"{content_type}; charset=utf-8", filename, on_close)
+
+
+def download_file(
+    request: HttpRequest,
+    file: IO[bytes],
+    *,
+    content_type: str,
+    filename: FileName | str,
+    on_close: Callable[[], Any] = lambda: None,
+) -> StreamingHttpResponse:
+    """Return the content of a file from its beginning. The file is closed at the end. See `download`."""
+
+    def close() -> None:
+        file.close()
+        on_close()
+
+    file.seek(0)
+    chunks = iter(partial(file.read, CHUNK), b"")
+    return _response(request, chunks, content_type, filename, close)
+
+
+def _response(
+    request: HttpRequest,
+    chunks: Iterator[bytes],
+    content_type: str,
+    filename: FileName | str,
+    on_close: Callable[[], Any],
+) -> StreamingHttpResponse:
+    name = filename if isinstance(filename, FileName) else FileName(filename, filename)
     return _Download(
         # Under ASGI, Django would collect a synchronous iterator into a list
         _awaited(chunks) if isinstance(request, ASGIRequest) else chunks,
-        content_type=f"{content_type}; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{filename}"',
-            "X-Content-Type-Options": "nosniff",
-        },
+        content_type=content_type,
+        headers={"Content-Disposition": name.disposition, "X-Content-Type-Options": "nosniff"},
         on_close=on_close,
     )
 
 
-def _chunks(lines: Iterable[str], zone: tzinfo) -> Iterator[bytes]:
+def _chunks(lines: Iterable[str], zone: tzinfo, language: str | None) -> Iterator[bytes]:
     lines = iter(lines)
     while True:
-        with timezone.override(zone):
+        with timezone.override(zone), translation.override(language):
             chunk = _chunk(lines)
         if not chunk:
             return

@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
                     ("redeliver_mail", "Can send the signals of a mail again"),
                     ("erase_mail", "Can erase a person's data"),
                     ("disclose_mail", "Can disclose a person's data"),
-                    ("export_csv", "Can export the filtered rows as CSV"),
+                    ("export_csv", "Can export the filtered rows of lists"),
                 ],
                 "indexes": [
                     models.Index(

@@ -111,7 +111,7 @@ class Mail(models.Model):
             ("redeliver_mail", _("Can send the signals of a mail again")),
             ("erase_mail", _("Can erase a person's data")),
             ("disclose_mail", _("Can disclose a person's data")),
-            ("export_csv", _("Can export the filtered rows as CSV")),
+            ("export_csv", _("Can export the filtered rows of lists")),
         ]
         # The index of a filter ends with the columns that lists are ordered by. After ANALYZE, SQLite would
         # otherwise read the list's own index to the end for a rare value in a column of few different values.

@@ -15,7 +15,7 @@ from cmc_webhooks.statistics import histogram
 from cmc_webhooks.timezones import DateRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date
 
     from django.db.models import Model, QuerySet
@@ -24,8 +24,10 @@ __all__ = [
     "OF_DOMAINS",
     "OUTCOMES",
     "Domain",
+    "DomainDay",
     "Overview",
     "Scope",
+    "by_day",
     "by_domain",
     "compositions",
     "mails",
@@ -39,7 +41,7 @@ OF_DOMAINS = ("day", "server_composition", "domain")
 OUTCOMES = ("mails", "succeeded", "failed", "bounced")
 """The counters of the mails to a domain."""
 LARGEST = 30
-"""Number of domains whose latencies are read: those with most mails."""
+"""Number of domains whose days and latencies are read: those with most mails."""
 
 
 class Scope(NamedTuple):
@@ -66,6 +68,13 @@ class Domain(NamedTuple):
         return self.failed + self.bounced
 
 
+class DomainDay(NamedTuple):
+    """The mails to one domain on one day, and how many of them failed or bounced."""
+
+    mails: int = 0
+    refused: int = 0
+
+
 @dataclass(slots=True)
 class Overview:
     """The figures of some days."""
@@ -78,6 +87,10 @@ class Overview:
     """The mails by status and bounce class."""
     domains: list[Domain] = field(default_factory=list)
     """Recipient domains, most mails first. The first 30 have latencies."""
+    days_of: dict[str, dict[date, DomainDay]] = field(default_factory=dict)
+    """The days of the first 30 domains, and of those that were asked for besides."""
+    latencies: dict[date, list[int]] = field(default_factory=dict)
+    """The histogram of each day: the first 30 domains, and all that have no row of their own."""
     as_of: datetime | None = None
     """Time at which the domain figures were last complete; None if a day was never rolled up."""
 
@@ -131,8 +144,16 @@ def by_domain(using: str, scope: Scope, columns: Sequence[str] = ("domain",)) ->
     return [row for row in rows if row["mails"]]
 
 
-def overview(using: str, scope: Scope) -> Overview:
-    """Return all figures of a range, in four queries."""
+def by_day(using: str, scope: Scope) -> dict[date, Counter[str]]:
+    """Return the mails of each day by status, in one query."""
+    found: defaultdict[date, Counter[str]] = defaultdict(Counter)
+    for row in totals_by(using, scope, ("day", "status")):
+        found[row["day"]][row["status"]] += row["mails"]
+    return found
+
+
+def overview(using: str, scope: Scope, domains: Collection[str] = ()) -> Overview:
+    """Return all figures of a range, in four queries. The days of these domains are read in any case."""
     found = Overview()
     units = ("day", "server_composition")
     groups = grouped(
@@ -150,9 +171,13 @@ def overview(using: str, scope: Scope) -> Overview:
             found.by_outcome[status, kind] += number
             changed[day, composition] = max(at, changed.get((day, composition), at))
     found.compositions, found.by_day = sorted(compositions), dict(sorted(by_day.items()))
-    marks = _within(using, DomainCount, scope).filter(domain="").values_list(*units, "rolled_up_at")
-    found.as_of = _as_of(changed, {(day, composition): at for day, composition, at in marks})
-    found.domains = _domains(_within(using, DomainCount, scope).exclude(domain="").order_by())
+    rolled_up = {}
+    others = _within(using, DomainCount, scope).filter(domain="")
+    for day, composition, at, latencies in others.values_list(*units, "rolled_up_at", "latencies"):
+        rolled_up[day, composition] = at
+        found.latencies[day] = histogram.add(found.latencies.get(day, ()), latencies)
+    found.as_of = _as_of(changed, rolled_up)
+    _add_domains(found, _within(using, DomainCount, scope).exclude(domain="").order_by(), domains)
     return found
 
 
@@ -169,27 +194,29 @@ def _as_of(
     return min(stale) if stale else max(rolled_up.values(), default=None)
 
 
-def _domains(rows: QuerySet[Any]) -> list[Domain]:
+def _add_domains(found: Overview, rows: QuerySet[Any], asked: Collection[str]) -> None:
+    """Add the sums of all domains, and the days and latencies of the largest."""
     names = [f"all_{outcome}" for outcome in OUTCOMES]
     sums = grouped(rows, "domain").annotate(**{f"all_{outcome}": Sum(outcome) for outcome in OUTCOMES})
     domains = [Domain(*each) for each in sums.values_list("domain", *names)]
     domains.sort(key=lambda each: (-each.mails, each.domain))
-    largest = [each.domain for each in domains[:LARGEST]]
-    classes = _classes(rows.filter(one_of(rows.db, "domain", largest)).values_list("domain", "latencies"))
-    return [
+    largest = {each.domain for each in domains[:LARGEST]}
+    classes: defaultdict[str, list[int]] = defaultdict(list)
+    columns = ("domain", "day", "mails", "failed", "bounced", "latencies")
+    known = rows.filter(one_of(rows.db, "domain", largest.union(asked))).values_list(*columns)
+    for domain, day, mails, failed, bounced, latencies in known:
+        before = found.days_of.setdefault(domain, {}).get(day, DomainDay())
+        found.days_of[domain][day] = DomainDay(before.mails + mails, before.refused + failed + bounced)
+        if domain in largest:
+            classes[domain] = histogram.add(classes[domain], latencies)
+            found.latencies[day] = histogram.add(found.latencies.get(day, ()), latencies)
+    found.domains = [
         each._replace(
             median=histogram.quantile(classes[each.domain], 0.5),
             slow=histogram.quantile(classes[each.domain], 0.95),
         )
         for each in domains
     ]
-
-
-def _classes(rows: Iterable[tuple[str, list[int]]]) -> defaultdict[str, list[int]]:
-    classes: defaultdict[str, list[int]] = defaultdict(list)
-    for domain, latencies in rows:
-        classes[domain] = histogram.add(classes[domain], latencies)
-    return classes
 
 
 def _within(using: str, model: type[Model], scope: Scope) -> QuerySet[Any]:

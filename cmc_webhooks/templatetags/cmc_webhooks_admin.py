@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from django import template
 from django.urls import NoReverseMatch, reverse
 
+from cmc_webhooks import numerals
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,8 +27,8 @@ def suppressed_url(context: Mapping[str, Any]) -> str:
 
 @register.filter
 def grouped(value: Any) -> Any:
-    """Return an integer as text, grouped as everywhere in the app: `1,000`. Other values stay as they are."""
-    return f"{value:,}" if isinstance(value, int) else value
+    """Return an integer as text, grouped as its language does: `1,000`. Other values stay as they are."""
+    return numerals.grouped(value) if isinstance(value, int) else value
 
 
 def _url(context: Mapping[str, Any], name: str) -> str:

@@ -18,6 +18,7 @@ from cmc_webhooks.wire.body import (
     decode_fields,
     load,
 )
+from cmc_webhooks.wire.encoded_words import decode_words
 from cmc_webhooks.wire.encoding import Encoded, encode
 from cmc_webhooks.wire.envelopes import is_empty, readable
 from cmc_webhooks.wire.keys import (
@@ -91,6 +92,7 @@ __all__ = [
     "decision_key",
     "decode",
     "decode_fields",
+    "decode_words",
     "domain_of",
     "encode",
     "event_key",

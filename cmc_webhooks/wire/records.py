@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cmc_webhooks.wire import body, keys
+from cmc_webhooks.wire.encoded_words import decode_words
 from cmc_webhooks.wire.text import BLANKS, clean, is_clean_line, one_line, replace_astral
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class Record:
             if text and (word := text.strip(BLANKS)) != text:
                 values[name] = word
                 extra[cls.wire_names()[name]] = text
+        subject = values.get("subject", "")
+        if "=?" in subject and (decoded := decode_words(subject)) != subject:
+            values["subject"], extra["subject"] = decoded, subject
         return cls(
             key=key,
             position=position,
@@ -115,8 +119,8 @@ class Record:
 class MailRecord(Record):
     """The common base of deliveries and bounces: a fact about one message and one recipient.
 
-    `extra` holds, by CMC's names, the values without a field here, those that lost blanks, and an unusable
-    `created`.
+    `extra` holds, by CMC's names, the values without a field here, those that lost blanks, a subject that was
+    in encoded words, and an unusable `created`.
     """
 
     message_id: str = ""

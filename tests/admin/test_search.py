@@ -208,4 +208,6 @@ class TestUnderstanding:
         viewer = browser_of(f"view_{name}", "export_csv", is_staff=True)
         viewer.open_list(name)
 
-        assert len(statements(lambda: viewer.open_list(name, q=typed))) <= 12
+        asked = statements(lambda: viewer.open_list(name, q=typed))
+        # A limit of time has statements of its own on PostgreSQL, which cost next to nothing.
+        assert len([sql for sql in asked if "SAVEPOINT" not in sql and "statement_timeout" not in sql]) <= 12

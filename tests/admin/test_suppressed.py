@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from cmc_webhooks import models, suppression
+from cmc_webhooks import models, suppression, timezones
 from cmc_webhooks.suppression import lists
 from tests.admin.conftest import Browser, browser_of, statements
 from tests.admin.test_pages import text_of
@@ -165,15 +165,15 @@ class TestExport:
         rows = self.rows_of(exporter.post(f"{EXPORT}?composition=newsletter&reason=blocked"))
 
         (row,) = rows
-        assert (row["address"], row["reason"], row["server_composition"], row["at_cmc"]) == (
-            "held@example.jp", "blocked", "newsletter", "yes",
+        assert (row["Address"], row["Reason"], row["Server composition"], row["Refused by CMC too"]) == (
+            "held@example.jp", "Blocked at CMC", "newsletter", "Yes",
         )  # fmt: skip
-        assert row["until (Asia/Tokyo)"] == f"{timezone.localtime(verdict.until):%Y-%m-%d %H:%M:%S}"
+        assert row["Until (Asia/Tokyo)"] == f"{timezone.localtime(verdict.until):%Y-%m-%d %H:%M:%S}"
 
     def test_holds_all_without_filters(self, exporter, people):
         rows = self.rows_of(exporter.post(EXPORT))
 
-        assert {row["address"] for row in rows} == TestSuppressedList.ALL
+        assert {row["Address"] for row in rows} == TestSuppressedList.ALL
 
     @pytest.mark.parametrize("begin", ["=", "+", "-", "＝", "＠"])
     def test_holds_no_formula(self, exporter, begin):
@@ -181,7 +181,7 @@ class TestExport:
 
         (row,) = self.rows_of(exporter.post(EXPORT))
 
-        assert row["address"].startswith(f"'{begin}")
+        assert row["Address"].startswith(f"'{begin}")
 
     def test_leaves_a_trail_that_names_nobody(self, exporter, people):
         rows = self.rows_of(exporter.post(f"{EXPORT}?domain=example.jp&reason="))
@@ -217,3 +217,26 @@ class TestExport:
 
         assert f'action="{EXPORT}?reason=hard"' in page
         assert EXPORT not in browser_of("view_suppression", is_staff=True).get(LIST).content.decode()
+
+    def test_is_named_for_people(self, exporter, people):
+        answer = exporter.post(f"{EXPORT}?reason=hard&domain=example.jp")
+
+        name = f"suppressed-addresses_{timezones.today()}_invalid-address_example-jp.csv"
+        assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+
+    def test_is_a_workbook_where_wanted(self, exporter, people, settings):
+        pytest.importorskip("xlsxwriter", reason="the extra xlsx")
+        openpyxl = pytest.importorskip("openpyxl")
+        url = reverse("admin:cmc_webhooks_suppression_suppressed_export_file", args=["xlsx"])
+
+        written = io.BytesIO(b"".join(exporter.post(url).streaming_content))
+
+        _, *rows = openpyxl.load_workbook(written).active.iter_rows(values_only=True)
+        assert {address for address, *_ in rows} == TestSuppressedList.ALL
+        assert f'action="{url}?reason=hard"' in exporter.get(LIST, {"reason": "hard"}).content.decode()
+
+        settings.CMC_WEBHOOKS_MAX_XLSX_ROWS = 2
+        answer = exporter.post(f"{url}?reason=", follow=True)
+        assert "This list has more than 2 rows" in answer.content.decode()
+        assert LogEntry.objects.count() == 1
+        assert exporter.post(url.replace("xlsx", "pdf")).status_code == 404

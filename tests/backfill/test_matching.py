@@ -39,6 +39,7 @@ class TestOf:
         [
             pytest.param({}, id="told in the same words"),
             pytest.param(FEWER, id="told with fewer fields"),
+            pytest.param({"subject": "=?UTF-8?Q?a?="}, id="with an encoded subject"),
             pytest.param({"id": "cp0ihzuyl3445", "reason": "250 ok"}, id="told with more fields"),
             pytest.param(
                 {"to": "User <USER@example.jp>", "messageId": "m1@example.com"}, id="spelt otherwise"

@@ -81,7 +81,7 @@ class TestD45:
 
 class TestChart:
     def test_parts_its_neighbours_by_a_line_of_the_background(self):
-        box = re.search(r"\.cmc-box {(.*?)}", (STATIC / "overview.css").read_text(), re.DOTALL)[1]
+        box = re.search(r"\.cmc-box {(.*?)}", (STATIC / "charts.css").read_text(), re.DOTALL)[1]
 
         assert "stroke: var(--body-bg" in box
 

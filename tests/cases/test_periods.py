@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone, translation
 
 from cmc_webhooks import models, timezones
-from cmc_webhooks.admin import filters, overview
+from cmc_webhooks.admin import filters
+from cmc_webhooks.admin.overview import periods
 from cmc_webhooks.statistics import recount
 from tests.admin.conftest import browser_of
 from tests.helpers import factories
@@ -60,7 +61,7 @@ class TestD47:
 
         assert listed == len({first, last})
         assert shown.context["outcomes"][0].number == listed
-        assert len(overview._days(overview.chosen_scope({"since": period}).days)) == (last - first).days + 1
+        assert len(periods.days_of(periods.chosen_scope({"since": period}).days)) == (last - first).days + 1
 
     @pytest.mark.parametrize("today", [date(2026, 1, 1), date(2026, 3, 31), date(2024, 3, 1)], ids=str)
     def test_last_month_is_that_of_the_calendar(self, monkeypatch, today):

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.db import connection
+from django.db.models.expressions import RawSQL
 from django.utils import timezone, translation
 
-from cmc_webhooks import models
-from cmc_webhooks.admin import search
+from cmc_webhooks import models, timezones
+from cmc_webhooks.admin import search, shares
 from tests.admin.conftest import browser_of
 from tests.helpers import factories
 
@@ -261,3 +263,96 @@ class TestD39:
         factories.MailFactory(recipient="hanako@example.jp", bounce_code="2")
 
         assert browser.open_list("mail", q="hanako@example.jp", status="bounced").context["ways_on"] == []
+
+
+class TestTimeLimit:
+    """A search of subjects that takes too long is stopped, and the page says so."""
+
+    SLOW = {
+        "sqlite": "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n)",
+        "postgresql": "(SELECT pg_sleep(3600)::text)",
+        "mysql": "SLEEP(3600)",
+    }
+
+    @pytest.fixture(autouse=True)
+    def _mail(self):
+        mail = factories.MailFactory(subject="ブラックフライデー直前", created_at=timezone.now())
+        factories.DeliveryEventFactory(mail=mail)
+        factories.BounceEventFactory(mail=mail)
+
+    @pytest.fixture
+    def slow(self, monkeypatch):
+        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 0.05)
+        monkeypatch.setattr(search, "_with_subject", lambda mails, text: self.slowly(mails))
+
+    def slowly(self, mails):
+        return mails.annotate(slow=RawSQL(self.SLOW[connection.vendor], [])).exclude(slow="1")  # noqa: S611
+
+    @pytest.mark.parametrize("name", ["mail", "deliveryevent", "bounceevent"])
+    @pytest.mark.parametrize(
+        ("language", "words", "link"),
+        [
+            ("en", "The search was stopped because it took too long. Choose fewer days.", "Search %s only"),
+            ("ja", "時間がかかりすぎるため、検索を中止しました。期間を短くしてください。", "%sだけを検索"),
+        ],
+    )
+    def test_the_page_says_so(self, browser, slow, name, language, words, link):
+        today = timezones.today()
+        week = f"{today - timedelta(days=6)} to {today}" if language == "en" else ""
+
+        with translation.override(language):
+            answer = browser.open_list(name, q="ブラック")
+
+        page = answer.content.decode()
+        assert answer.status_code == 200
+        assert words in page
+        assert "Nothing found" not in page
+        assert "0 rows" not in page
+        assert models.Mail.objects.count() == 1  # the transaction goes on
+        [way] = answer.context["ways_on"]
+        assert way.label == link % (week or f"{today - timedelta(days=6)}～{today}")
+
+    def test_links_lead_to_fewer_days_until_there_is_one(self, browser, slow):
+        answer = browser.open_list("mail", q="ブラック")
+        chosen = []
+        while answer.context["ways_on"]:
+            [way] = answer.context["ways_on"]
+            answer = browser.get(f"/admin/cmc_webhooks/mail/{way.url}")
+            chosen.append((answer.wsgi_request.GET["from"], answer.wsgi_request.GET["to"]))
+
+        today = timezones.today()
+        assert chosen == [(str(today - timedelta(days=6)), str(today)), (str(today), str(today))]
+
+    def test_the_link_to_fewer_days_finds_the_mail(self, browser, slow, monkeypatch):
+        [way] = browser.open_list("mail", q="ブラック").context["ways_on"]
+        monkeypatch.undo()
+
+        found = browser.get(f"/admin/cmc_webhooks/mail/{way.url}").context["cl"].result_list
+
+        assert [mail.subject for mail in found] == ["ブラックフライデー直前"]
+
+    def test_a_page_is_shown_without_a_total_where_counting_takes_too_long(self, browser, monkeypatch):
+        def count(mails, changelist):
+            return list(self.slowly(mails))
+
+        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 1)
+        monkeypatch.setattr(shares, "of", count)
+
+        answer = browser.open_list("mail", q="ブラック")
+
+        assert len(answer.context["cl"].result_list) == 1
+        assert answer.context["cl"].total is None
+        assert "took too long" not in answer.content.decode()
+
+    def test_a_filter_that_hides_all_is_not_counted_for_longer(self, browser, slow):
+        answer = browser.open_list("mail", q="ブラック", status="bounced")
+
+        assert answer.status_code == 200
+        assert not [way for way in answer.context["ways_on"] if "without it" in way.label]
+
+    @pytest.mark.parametrize("typed", ["taro@example.net", "order-1", "@example.net"])
+    def test_what_an_index_finds_has_no_limit(self, browser, monkeypatch, typed):
+        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 0)
+        mail = factories.MailFactory(recipient="taro@example.net", api_data="order-1")
+
+        assert browser.listed("mail", q=typed) == [mail]

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 from django.core.mail import EmailMessage
+from django.core.management import call_command
 
+from cmc_webhooks import models
 from tests import cases
+from tests.admin.conftest import browser_of
 from tests.conftest import bounce, delivery
 
 pytestmark = pytest.mark.django_db
@@ -24,19 +27,64 @@ folded = pytest.mark.parametrize("text", FOLDS.values(), ids=FOLDS)
 
 
 class TestC05:
-    def test_an_encoded_subject_is_stored_as_sent(self, open_hook, sent):
+    def test_an_encoded_subject_is_stored_decoded(self, open_hook, sent):
         answers = cases.play(open_hook, "C05")
 
+        event = models.DeliveryEvent.objects.get()
         assert cases.codes(answers) == [200]
-        assert cases.row("delivery")["subject"] == ENCODED
+        assert (event.mail.subject, event.extra["subject"]) == ("テスト", ENCODED)
         assert len(sent.of("event_recorded")) == 1
 
-    @pytest.mark.parametrize("subject", ["=?UTF-8?Q?a=2C_b?= =?UTF-8?Q?c?=", "=?x?", "=?UTF-8?B?AAA=?="])
-    def test_holds_for_other_encodings_and_fields(self, open_hook, subject):
+    @pytest.mark.parametrize(
+        ("subject", "stored"),
+        [
+            ("=?UTF-8?Q?a=2C_b?= =?UTF-8?Q?c?=", "a, bc"),
+            ("=?x?", "=?x?"),
+            ("=?UTF-8?B?AAA=?=", "\ufffd\ufffd"),
+            ("=?UTF-8?B?5LqI5w==?=\r\n =?UTF-8?B?tIQ=?=", "予約"),
+            ("=?UTF-8?Q?=0D=0ABcc:_x?=", " Bcc: x"),
+        ],
+    )
+    def test_holds_for_other_encodings_and_fields(self, open_hook, subject, stored):
         cases.send(open_hook, "bounces", bounce(**{"subject": subject, "from": f"{subject} <a@b.example>"}))
 
-        stored = cases.row("bounce")
-        assert (stored["subject"], stored["from"]) == (subject, f"{subject} <a@b.example>")
+        event = models.BounceEvent.objects.get()
+        sent = cases.row("bounce")
+        one_line = subject.replace("\r\n", "")
+        assert event.mail.subject == stored
+        assert (sent["subject"], sent["from"]) == (one_line, f"{one_line} <a@b.example>")
+
+    def test_an_encoded_subject_that_comes_later_differs_in_nothing(self, open_hook):
+        cases.send(open_hook, "deliveries", delivery(subject="テスト"))
+        cases.send(open_hook, "bounces", bounce(subject=ENCODED))
+
+        assert models.Mail.objects.get().subject == "テスト"
+        assert models.BounceEvent.objects.get().extra == {"subject": ENCODED}
+
+    def test_posted_again_it_is_nothing_new(self, open_hook):
+        for _ in range(2):
+            cases.play(open_hook, "C05")
+
+        assert models.DeliveryEvent.objects.count() == 1
+
+    def test_an_event_that_is_read_again_is_decoded_too(self, open_hook):
+        cases.send(open_hook, "deliveries", delivery(subject=ENCODED, to=["a@example.jp"]))
+        rejected = models.RejectedEvent.objects.get()
+        models.RejectedEvent.objects.update(raw=rejected.raw.replace('["a@example.jp"]', '"a@example.jp"'))
+
+        call_command("cmc_retry_rejected")
+
+        event = models.DeliveryEvent.objects.get()
+        assert (event.mail.subject, event.extra) == ("テスト", {"subject": ENCODED})
+
+    @pytest.mark.parametrize("is_shown", [False, True])
+    def test_the_page_of_the_mail_shows_it_decoded(self, open_hook, is_shown):
+        cases.send(open_hook, "deliveries", delivery(subject="別の件" if is_shown else ENCODED))
+        cases.send(open_hook, "bounces", bounce(subject=ENCODED))
+
+        page = browser_of(is_staff=True, is_superuser=True).open_page(models.Mail.objects.get())
+
+        assert (ENCODED in page.content.decode()) is is_shown
 
 
 class TestC06:

@@ -32,6 +32,16 @@ old = timezone.now() - timedelta(days=900)
 """
 
 
+MAILS = """
+from django.contrib.auth.models import User
+from django.test import Client
+
+client = Client(SERVER_NAME="your.example.com")
+client.force_login(User.objects.create_superuser("staff"))
+print(client.get("/admin/cmc_webhooks/mail/").content.decode())
+"""
+
+
 @pytest.fixture
 def site(mysite_template, tmp_path):
     if connection.vendor != "sqlite":
@@ -704,8 +714,17 @@ def psycopg_connection(made):
 class TestExport:
     PAGE = "howto/export"
 
+    def test_offers_files_for_excel(self, site):
+        pytest.importorskip("xlsxwriter")
+        site.sh(mysite.blocks(self.PAGE)[0].text)
+
+        page = site.shell(MAILS)
+
+        assert "Export as Excel" in page
+        assert "Addresses as Excel" in page
+
     def test_writes_suppressed_addresses(self, site):
-        command, shown, *_ = mysite.blocks(self.PAGE)
+        _, command, shown, *_ = mysite.blocks(self.PAGE)
         make(
             site,
             "factories.MailFactory(recipient='user@example.jp', server_composition='newsletter',"
@@ -716,7 +735,7 @@ class TestExport:
         assert '"user@example.jp","unsubscribed",' in (site.folder / "unsubscribed.csv").read_text()
 
     def test_downloads_a_list_from_the_api(self, site):
-        user, curl = mysite.blocks(self.PAGE)[2:4]
+        user, curl = mysite.blocks(self.PAGE)[3:5]
         site.shell(user.text)
 
         with site.serving():
@@ -727,7 +746,7 @@ class TestExport:
 
     def test_copies_each_event_once(self, site):
         pytest.importorskip("httpx")
-        user, _, program, run = mysite.blocks(self.PAGE)[2:]
+        user, _, program, run = mysite.blocks(self.PAGE)[3:]
         site.shell(user.text)
 
         with site.serving():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import io
 from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncRequestFactory, RequestFactory
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from cmc_webhooks import downloads
 from cmc_webhooks.downloads import streaming
@@ -78,3 +79,46 @@ class TestDownload:
 
         assert {part.strip() for part in parts} == {b"Asia/Tokyo"}
         assert after == "Europe/Paris"
+
+    def test_is_in_the_language_of_the_request(self, factory):
+        def lines():
+            for _ in range(3):
+                yield translation.get_language().ljust(streaming.CHUNK)
+
+        with translation.override("ja"):
+            answer = download(factory.get("/"), lines())
+
+        with translation.override("fr"):
+            assert {part.strip() for part in parts_of(answer)} == {b"ja"}
+
+
+class TestDownloadFile:
+    def test_is_the_whole_file_and_closes_it(self, factory):
+        file, closed = io.BytesIO(b"x" * (2 * streaming.CHUNK + 1)), []
+        file.seek(0, io.SEEK_END)
+
+        answer = downloads.download_file(
+            factory.get("/"), file, content_type="a/b", filename="a.bin", on_close=lambda: closed.append(1)
+        )
+        parts = parts_of(answer)
+        answer._on_close()
+
+        assert [len(part) for part in parts] == [streaming.CHUNK, streaming.CHUNK, 1]
+        assert (answer["Content-Type"], answer.is_async) == ("a/b", isinstance(factory, AsyncRequestFactory))
+        assert file.closed
+        assert closed == [1]
+
+
+class TestFileName:
+    @pytest.mark.parametrize(
+        ("name", "header"),
+        [
+            (("a.csv", "a.csv"), 'attachment; filename="a.csv"'),
+            (
+                ("不達 (1).csv", "bounces-1.csv"),
+                "attachment; filename=\"bounces-1.csv\"; filename*=UTF-8''%E4%B8%8D%E9%81%94%20%281%29.csv",
+            ),
+        ],
+    )
+    def test_has_a_form_for_every_client(self, name, header):
+        assert downloads.FileName(*name).disposition == header

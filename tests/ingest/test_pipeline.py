@@ -143,9 +143,10 @@ class TestReceive:
         settings.CMC_WEBHOOKS_STORE_SUBJECT = False
         receive("deliveries", delivery(subject="secret matter"))
         receive("deliveries", delivery(subject="secret matter", status="deferred"))
+        receive("deliveries", delivery(subject="=?UTF-8?Q?secret_matter?=", status="succeeded"))
 
         assert models.Mail.objects.get().subject == ""
-        assert [event.extra for event in models.DeliveryEvent.objects.all()] == [{}, {}]
+        assert [event.extra for event in models.DeliveryEvent.objects.all()] == [{}, {}, {}]
 
     def test_keeps_no_subject_of_what_it_rejects_where_the_project_wants_none(self, settings):
         settings.CMC_WEBHOOKS_STORE_SUBJECT = False

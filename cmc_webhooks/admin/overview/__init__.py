@@ -1,0 +1,7 @@
+"""The delivery overview: what is unusual, then the outcomes of the mails of some days, as pictures."""
+
+from __future__ import annotations
+
+from cmc_webhooks.admin.overview.page import view
+
+__all__ = ["view"]
