@@ -78,7 +78,7 @@ class KeysetList(ChangeList):
         except keyset.BadCursor:
             raise IncorrectLookupParameters from None
         self.is_stopped = page is None
-        self.page = page or keyset.Page([], None, None)
+        self.page = page or keyset.Page([], None, None, "")
         self.result_list: Any = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None

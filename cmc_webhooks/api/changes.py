@@ -161,7 +161,7 @@ class ChangeViewSet(HistoryViewSet):
         paginator: Any = self.paginator
         strict_params.reject_unknown_params(request, self, paginator.query_params)
         size, kinds = paginator.get_page_size(request), self._kinds(request)
-        after = request.query_params.get("after", "")
+        after = strict_params.given(request).get("after", "")
         now = feed_cursors.state()
         if after:
             feed_cursors.cursor("after", after, now)
@@ -178,7 +178,7 @@ class ChangeViewSet(HistoryViewSet):
 
     def _kinds(self, request: Request) -> Collection[str]:
         """Return the kinds that are asked for and that the user may see."""
-        words = request.query_params.get("kind__in") or _KINDS
+        words = strict_params.given(request).get("kind__in", _KINDS)
         kinds = words.split(",")
         if unknown := set(kinds) - set(Change.Kinds.values):
             allowed = f"Must be one or more of these, separated by commas: {', '.join(Change.Kinds.values)}."

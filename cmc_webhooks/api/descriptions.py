@@ -193,6 +193,8 @@ _BEFORE = (
 
 PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "id": ("The key of the row.", "0185e93d-4990-8006-b576-638a9971be14"),
+    "id__in": ("One of these keys, with commas between them.", ["0185e93d-4990-8006-b576-638a9971be14"]),
+    "mail": ("The key of the mail.", "2b1c2d9e-57a4-8c1f-b0a1-5d2f5a0c9e77"),
     "address": ("An address in any spelling, known or not.", "hanako@example.jp"),
     "message_id": ("The Message-ID, with or without angle brackets.", "<1f2e@shop.example.jp>"),
     "recipient": ("An address in any spelling, with or without a name before it.", "hanako@example.jp"),

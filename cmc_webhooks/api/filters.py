@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import connections
 from django_filters import rest_framework as django_filters
@@ -42,6 +44,18 @@ MANY = 10_000
 OF_MANY = ("recipient", "sender", "domain", "api_data", "server_composition", "server_composition__in")
 """The filters by a value of the mail that many mails may have."""
 _AT_MOST = RegexValidator(rf"\A[^,]*(,[^,]*){{0,{MOST - 1}}}\Z", f"At most {MOST} values are allowed.")
+
+
+def _keys_of(text: str) -> list[UUID]:
+    """Return the keys in a text, separated by commas.
+
+    Raises:
+        ValidationError: one of them is not a UUID.
+    """
+    try:
+        return [UUID(each.strip()) for each in text.split(",")]
+    except ValueError:
+        raise ValidationError("Must be one or more UUIDs, separated by commas.") from None
 
 
 class TextFilter(django_filters.CharFilter):  # type: ignore[misc] # untyped base
@@ -117,6 +131,20 @@ class BoundFilter(django_filters.Filter):  # type: ignore[misc] # untyped base
         return queryset
 
 
+class KeyFilter(django_filters.UUIDFilter):  # type: ignore[misc] # untyped base
+    """A filter for the key of a row."""
+
+
+class KeysFilter(TextFilter):
+    """A filter for rows by their keys, separated by commas."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validators=[_AT_MOST, _keys_of], **kwargs)
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(**{f"{self.field_name}__in": _keys_of(value)}) if value else queryset
+
+
 class WordFilter(django_filters.ChoiceFilter):  # type: ignore[misc] # untyped base
     """A filter for one of a few values. The error message for another value lists them."""
 
@@ -176,6 +204,10 @@ class DismissedFilter(WordFilter):
 class FilterBackend(django_filters.DjangoFilterBackend):  # type: ignore[misc] # untyped base
     """A backend that filters lists, and rejects unknown or repeated parameters of lists and details."""
 
+    def get_filterset_kwargs(self, request: Request, queryset: QuerySet[Any], view: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_filterset_kwargs(request, queryset, view)
+        return {**found, "data": strict_params.given(request)}
+
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         known = set()
         if not view.detail:
@@ -218,8 +250,9 @@ class DescribedFilter(django_filters.FilterSet):  # type: ignore[misc] # untyped
 
 
 class ReceivedFilter(DescribedFilter):
-    """Filters by time of receipt."""
+    """Filters by key and by time of receipt."""
 
+    id__in = KeysFilter(field_name="id")
     received_after = BoundFilter(end=False)
     received_before = BoundFilter(end=True)
 
@@ -282,6 +315,7 @@ class MailFilter(HistoryFilter):
 class MailEventFilter(HistoryFilter):
     """Filters shared by deliveries and bounces."""
 
+    mail = KeyFilter("mail_id")
     api_data = ApiDataFilter("mail__api_data")
     server_composition = TextFilter("mail__server_composition")
     server_composition__in = TextsFilter("mail__server_composition")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rest_framework import exceptions, pagination
+from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from cmc_webhooks import suppression
-from cmc_webhooks.api.schema import link
+from cmc_webhooks.api.schema import example_of, link
 from cmc_webhooks.db import keyset
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class KeysetPagination(pagination.CursorPagination):
         except keyset.BadCursor:
             raise _refusal(self.cursor_query_param, _TAKE_IT) from None
         self._next, self._previous = self.link(request, page.next), self.link(request, page.previous)
+        self._end = page.end
         self.display_page_controls = bool(self._next or self._previous)
         return page.rows
 
@@ -95,11 +97,21 @@ class KeysetPagination(pagination.CursorPagination):
             for name, schema in schemas.items()
         ]
 
+    def get_paginated_response(self, data: Any) -> Response:
+        page = {"next": self._next, "previous": self._previous, "cursor": self._end, "results": data}
+        links = {"next": self._next, "prev": self._previous}  # relation types of RFC 8288's registry
+        header = ", ".join(f'<{url}>; rel="{name}"' for name, url in links.items() if url)
+        return Response(page, headers={"Link": header} if header else None)
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         places = {"next": "after", "previous": "before"}
         meaning = "The page {} this one, in the requested order; null at the end."
         links = {name: link(meaning.format(place)) for name, place in places.items()}
-        properties = {**links, "results": schema}
+        end = (
+            "The place behind the last row, also where nothing follows yet: the `cursor` of a later request."
+        )
+        cursor = {"type": "string", "description": end, **example_of("bmV4dCxpZD0uLi4=")}
+        properties = {**links, "cursor": cursor, "results": schema}
         return {"type": "object", "required": list(properties), "properties": properties}
 
     def get_next_link(self) -> str | None:
@@ -110,7 +122,7 @@ class KeysetPagination(pagination.CursorPagination):
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get(self.page_size_query_param)
-        if text is None:
+        if not text:  # a form sends empty fields too
             return self.page_size
         size = int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
         if not 1 <= size <= self.max_page_size:

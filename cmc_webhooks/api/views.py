@@ -430,8 +430,7 @@ def _asked(
     view: Any, query_class: type[Serializer[Any]], others: AbstractSet[str] = frozenset()
 ) -> dict[str, Any]:
     """Return the validated parameters of a question. An empty one counts as not given."""
-    given = {name: value for name, value in view.request.query_params.items() if value}
-    query = query_class(data=given)
+    query = query_class(data=strict_params.given(view.request))
     strict_params.reject_unknown_params(view.request, view, query.fields.keys() | others)
     query.is_valid(raise_exception=True)
     values: dict[str, Any] = query.validated_data
@@ -478,8 +477,7 @@ class StatisticsViewSet(HistoryViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """Return numbers of mails by the columns of `by`, sorted by them; domains with most mails first."""
-        given = {name: value for name, value in request.query_params.items() if value}
-        query = self.query_class(data=given)
+        query = self.query_class(data=strict_params.given(request))
         strict_params.reject_unknown_params(request, self, query.fields.keys())
         query.is_valid(raise_exception=True)
         chosen, by = query.chosen(), query.validated_data["by"]

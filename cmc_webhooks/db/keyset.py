@@ -40,11 +40,15 @@ class BadCursor(ValueError):
 
 
 class Page(NamedTuple):
-    """Rows in order, with the cursors of the next and previous page or None. An empty page has neither."""
+    """Rows in order, with the cursors of the next and previous page or None. An empty page has neither.
+
+    `end` is the cursor behind the last row, also where nothing follows yet.
+    """
 
     rows: list[Any]
     next: str | None
     previous: str | None
+    end: str
 
 
 def read(
@@ -74,6 +78,7 @@ def read(
         rows,
         _cursor(_NEXT, fields, rows[-1]) if has_next else None,
         _cursor(_PREVIOUS, fields, rows[0]) if has_previous else None,
+        _end(way, cursor, fields, rows),
     )
 
 
@@ -113,9 +118,19 @@ def _behind(keys: Sequence[str], position: Sequence[Any], lookup: str) -> Q:
     return Q(**{f"{key}__{lookup}e": value}) & (behind | _behind(keys, position, lookup))
 
 
+def _end(way: str, cursor: str, fields: Sequence[Any], rows: Sequence[Model]) -> str:
+    """Return the cursor behind the last of these rows; if there is none, the one that leads to them."""
+    if rows:
+        return _cursor(_NEXT, fields, rows[-1])
+    return cursor if cursor and way == _NEXT else _encoded(_NEXT)
+
+
 def _cursor(way: str, fields: Sequence[Any], row: Model) -> str:
     values = [f"{field.name}={quote(field.value_to_string(row), safe=_SAFE)}" for field in fields]
-    text = ",".join([way, *values])
+    return _encoded(",".join([way, *values]))
+
+
+def _encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
@@ -125,7 +140,10 @@ def _read_cursor(cursor: str, fields: Sequence[Any], using: str) -> tuple[str, l
         return _NEXT, []
     try:
         way, *texts = base64.urlsafe_b64decode(cursor).decode().split(",")
-        position = [_value(field, text, using) for field, text in zip(fields, texts, strict=True)]
+        if texts or way != _NEXT:  # of an empty list it has no position
+            position = [_value(field, text, using) for field, text in zip(fields, texts, strict=True)]
+        else:
+            position = []
     except (ValueError, ValidationError):
         raise BadCursor(cursor) from None
     if way not in (_NEXT, _PREVIOUS):

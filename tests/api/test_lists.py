@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.urls import resolve, reverse
 
 from tests.helpers import factories
 
 pytestmark = pytest.mark.django_db
 
 START = factories.START
+FACTORIES = {
+    "mail": factories.MailFactory,
+    "delivery-event": factories.DeliveryEventFactory,
+    "bounce-event": factories.BounceEventFactory,
+    "block-event": factories.BlockEventFactory,
+    "notification": factories.NotificationFactory,
+}
 
 
 class TestLists:
@@ -96,6 +105,70 @@ class TestLists:
 
         assert len(seen) == 5
         assert {row["id"] for row in seen} == made
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "name", ["mail", "delivery-event", "bounce-event", "block-event", "notification"]
+    )
+    def test_find_rows(self, api, name):
+        made = [str(FACTORIES[name]().pk) for _ in range(4)]
+
+        assert api.found(name, id__in=",".join(made[:2])) == set(made[:2])
+        assert api.found(name, id__in=[made[0], f"{made[1]}, {made[3]}"]) == {made[0], made[1], made[3]}
+        assert api.list(name, id__in=f"{made[0]},x").json() == {
+            "id__in": ["Must be one or more UUIDs, separated by commas."]
+        }
+        assert api.list(name, id__in=",".join(made * 26)).status_code == 400
+
+    @pytest.mark.parametrize("name", ["delivery-event", "bounce-event"])
+    def test_of_a_mail_find_its_events(self, api, name):
+        mine, _ = FACTORIES[name](), FACTORIES[name]()
+
+        assert api.found(name, mail=mine.mail_id) == {str(mine.pk)}
+        assert api.list(name, mail="x").status_code == 400
+
+
+class TestSeveralValues:
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [("status__in", "failed,bounced"), ("bounce_code__in", "2,8"), ("bounce_class__in", "hard,message")],
+    )
+    def test_may_be_given_with_commas_or_again_and_again(self, api, name, values):
+        for code in ("2", "8", "5"):
+            factories.MailFactory(bounce_code=code, bounce_event_id=uuid4())
+        factories.MailFactory(delivery_status="failed")
+
+        expected = api.found("mail", **{name: values})
+
+        assert 2 <= len(expected) < 5
+        assert api.found("mail", **{name: values.split(",")}) == expected
+        assert api.found("mail", **{name: [values, ""]}) == expected
+
+    def test_are_no_more_than_a_hundred_in_all(self, api):
+        assert api.list("mail", status__in=["a,b"] * 51).status_code == 400
+
+    def test_of_statistics_may_be_given_again_and_again(self, api):
+        url = reverse("cmc_webhooks_api:stats")
+
+        assert api.client.get(url, {"by": ["day", "status"]}).json() == api.client.get(url).json()
+
+    def test_of_a_parameter_for_one_value_are_refused(self, api):
+        assert api.list("mail", status=["failed", "bounced"]).json() == {
+            "detail": "status is specified more than once."
+        }
+
+
+class TestEmptyParameters:
+    @pytest.mark.parametrize(
+        "name", ["mail", "delivery-event", "bounce-event", "block-event", "notification"]
+    )
+    def test_count_as_not_given(self, api, name):
+        made = str(FACTORIES[name]().pk)
+        view = resolve(reverse(f"cmc_webhooks_api:{name}-list")).func.cls
+        names = [*view.filterset_class.base_filters, *view.pagination_class().query_params]
+
+        assert api.ids(name, **dict.fromkeys(names, "")) == [made]
 
 
 class TestFilters:

@@ -93,7 +93,7 @@ class TestStatistics:
             {"from": "2000-01-01", "to": "2023-01-01"},
             {"odd": "1"},
             {"from": "\0"},
-            {"by": ["day", "status"]},
+            {"from": ["2023-01-01", "2023-01-02"]},
         ],
         ids=str,
     )
