@@ -9,6 +9,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core import paginator
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import numerals
 from cmc_webhooks.admin import filters, markup
@@ -130,6 +131,17 @@ class KeysetList(ChangeList):
         return self.get_query_string(
             {name: day.isoformat() for name, day in chosen.items() if day}, remove=["since", CURSOR]
         )
+
+    @property
+    def nothing(self) -> StrOrPromise:
+        """Return why the list is empty: nothing matches, nothing is stored, or there is no further page."""
+        if self.is_stopped:
+            return ""  # the search says so
+        if self.query or self.has_active_filters:
+            return _("Nothing matches.")
+        admin: Any = self.model_admin
+        empty: StrOrPromise = admin.nothing
+        return empty if not self.page.previous else _("There are no more.")
 
     @property
     def next_query(self) -> str | None:
