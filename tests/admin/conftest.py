@@ -30,8 +30,11 @@ FACTORIES: dict[str, Any] = {
     "trail": factories.TrailFactory,
 }
 DECISIONS = ("suppression",)  # not history: people write them
-# The overview and alerts show them
-NOT_BROWSED = ("mailcount", "domaincount", "refusalcount", "alertmessage", "alertlook")
+# The overview, alerts and the change feed's API show them
+NOT_BROWSED = (
+    *("mailcount", "domaincount", "refusalcount", "alertmessage", "alertlook"),
+    *("change", "feedhead"),
+)
 NAMES = sorted(
     name
     for model in apps.get_app_config("cmc_webhooks").get_models()
