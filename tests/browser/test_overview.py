@@ -147,7 +147,7 @@ class TestHeatMap:
 
 
 class TestClicks:
-    """What support asks every day, counted from the app's page."""
+    """What support asks every day, counted from the admin's index and from the app's."""
 
     @pytest.fixture
     def bad_day(self):
@@ -169,6 +169,19 @@ class TestClicks:
             )  # fmt: skip
         rollup.roll_up("default", fresh=timedelta())
         factories.AlertFactory(domain="docomo.ne.jp", answer=REPLY, raised_at=now, last_seen_at=now)
+
+    def test_one_leads_from_the_admins_index_to_both(self, open_page, live_server, bad_day):
+        page = open_page()
+        page.goto(live_server.url + reverse("admin:index"))
+
+        page.click("#content .app-cmc_webhooks caption a")
+        page.wait_for_url("**/admin/cmc_webhooks/")
+
+        shown = page.inner_text("#content")
+        assert "docomo.ne.jp refused 140 of 167 mails in the past 24 hours" in shown
+        assert f"Commonest answer: {REPLY}" in shown
+        assert re.search(r"[↑↓=] .* before", shown)
+        assert "compared with the 7 days before" in shown
 
     def test_one_leads_to_the_domain_that_refuses_today_and_its_words(self, open_page, live_server, bad_day):
         page = open_page()
