@@ -72,7 +72,6 @@ class KeysetList(ChangeList):
         return reached
 
     def get_results(self, request: HttpRequest) -> None:
-        admin: Any = self.model_admin
         self.until = getattr(getattr(request, "cmc_meaning", None), "until", None)
         try:
             page = self._shown(request, request.GET.get(CURSOR, ""))
@@ -86,9 +85,14 @@ class KeysetList(ChangeList):
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.page.rows)
         self.can_show_all = self.multi_page = False
-        self.total = None
-        if not self.mistake and not self.is_stopped:
-            self.total = self.in_time(lambda: admin.total(request, self))
+        self.total = None if self.mistake or self.is_stopped else self._total(request)
+
+    def _total(self, request: HttpRequest) -> str | None:
+        """Return the number of rows as text, without a query if a search found nothing."""
+        if self.query and not self.page.rows and CURSOR not in request.GET:
+            return "0"
+        admin: Any = self.model_admin
+        return self.in_time(lambda: admin.total(request, self))
 
     def in_time(self, read: Callable[[], Result]) -> Result | None:
         """Return what `read` returns, None if the search takes too long."""
