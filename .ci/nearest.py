@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 FALLBACK = ("wire", "ingest", "webhook")
 """The path of one notification: run when no test is nearer."""
-OTHER_ENVIRONMENTS = {"browser", "contract", "faults", "workers"}
+OTHER_ENVIRONMENTS = {"browser", "contract", "faults", "themes", "workers"}
 """Folders of tests that need more than the test packages; each has a tox environment."""
 
 

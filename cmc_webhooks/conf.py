@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -49,6 +50,7 @@ DEFAULTS: Mapping[str, Any] = {
     "REST_COMPOSITIONS": (),
     "REST_MAY_LIFT": False,
     "RELATED_OBJECT": None,
+    "API_DATA_OF": {},
     "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
     "DROP_SUPPRESSED": True,
     "COMPOSITION": None,
@@ -244,6 +246,18 @@ class Settings:
         return None if path is None else import_string(str(path))
 
     @property
+    def api_data_of(self) -> dict[str, Callable[[Any], Any]]:
+        """Return what gives the API data value of an object, by the label of its model in lower case.
+
+        Raises:
+            ImportError: a dotted path cannot be imported.
+        """
+        return {
+            label.lower(): import_string(path) if "." in path else partial(_attribute, path)
+            for label, path in dict(self.raw("API_DATA_OF")).items()
+        }
+
+    @property
     def email_backend(self) -> Callable[..., Any]:
         """Return the backend behind `email_backend.SuppressingBackend`.
 
@@ -320,6 +334,12 @@ def is_safe_url(url: Any) -> bool:
     return isinstance(url, str) and (
         (parts.scheme == "https" and bool(host)) or (parts.scheme == "http" and _is_loopback(host))
     )
+
+
+def _attribute(name: str, row: Any) -> Any:
+    """Return an attribute, or what it returns if it is a method."""
+    value = getattr(row, name)
+    return value() if callable(value) else value
 
 
 def _is_loopback(host: str) -> bool:

@@ -94,3 +94,4 @@ REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authenticat
 # In a real project the key comes from the environment; this one opens nothing but the demo.
 CMC_WEBHOOKS_API_KEYS = [os.environ.get("CMC_API_KEY", "demo-key-for-127.0.0.1-only")]
 CMC_WEBHOOKS_TIME_ZONE = "Asia/Tokyo"
+CMC_WEBHOOKS_API_DATA_OF = {"shop.Order": "number"}  # the page of an order shows its mails

@@ -46,8 +46,9 @@ class Acknowledge(actions.Action):
 @admin.register(Alert)
 class AlertAdmin(base.ReadOnlyAdmin):
     actions = ("acknowledge",)
-    list_display = ("raised", "state_mark", "what", "last_seen", "acknowledged")
+    list_display = ("raised_on", "state_mark", "what", "last_seen_on")
     list_filter = (filters.OpenAlertFilter, filters.AlertKindFilter)
+    nothing = _("No alerts. Problems and unusual numbers of refused mails appear here.")
     ordering = ("-raised_at", "-id")
     fieldsets = (
         (None, {"fields": ("what", "state_mark", "kind", "answer")}),
@@ -55,6 +56,8 @@ class AlertAdmin(base.ReadOnlyAdmin):
         (_("Messages"), {"fields": ("sent_messages",)}),
     )
 
+    raised_on = base.when_of(Alert, "raised_at")
+    last_seen_on = base.when_of(Alert, "last_seen_at")
     raised = base.moment_of(Alert, "raised_at")
     last_seen = base.moment_of(Alert, "last_seen_at")
     resolved = base.moment_of(Alert, "resolved_at")

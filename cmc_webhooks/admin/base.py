@@ -6,6 +6,7 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import widgets
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -13,10 +14,13 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_permission_codename
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.forms import Media
 from django.http import Http404, HttpResponseBadRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.safestring import mark_safe
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -63,14 +67,24 @@ class ReadOnlyAdmin(ModelAdmin):
     show_full_result_count = False
     paginator = CappedPaginator
     sortable_by = ()
+    nothing: ClassVar[StrOrPromise] = _("There is nothing here yet.")
+    """What an empty list says: what would be in it."""
     list_defer: ClassVar[tuple[str, ...]] = ()
     """Columns that a list does not show and that may be long; they are not loaded."""
 
-    class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {
-            "all": ("cmc_webhooks/admin.css", "cmc_webhooks/lists.css", "cmc_webhooks/overview.css")
-        }
-        js: ClassVar[tuple[str, ...]] = ("cmc_webhooks/admin.js",)
+    @property
+    def media(self) -> Media:
+        """Return the files of the pages: Django's, without its script for actions, and the app's own.
+
+        Themes have another script for actions, which fails on pages that are not theirs. `admin.js` replaces
+        it.
+        """
+        smaller = "" if settings.DEBUG else ".min"
+        scripts = (f"vendor/jquery/jquery{smaller}", "jquery.init", "core", "admin/RelatedObjectLookups")
+        return Media(
+            css={"all": [f"cmc_webhooks/{name}.css" for name in ("themes", "admin", "lists", "overview")]},
+            js=[*(f"admin/js/{name}.js" for name in scripts), "cmc_webhooks/admin.js"],
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -95,7 +109,11 @@ class ReadOnlyAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list or run an action, outside ATOMIC_REQUESTS: actions commit their own writes."""
-        context = {"tools": self.tools(request), **(extra_context or {})}
+        context = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "tools": self.tools(request),
+            **(extra_context or {}),
+        }
         try:
             answer: HttpResponse = super().changelist_view(request, context)
         except ValidationError:  # the key of a selected row is not valid
@@ -105,6 +123,7 @@ class ReadOnlyAdmin(ModelAdmin):
             if meaning is not None:
                 answer.context_data["ways_on"] = list(self.ways_on(meaning, answer.context_data["cl"]))
             answer.context_data["statement"] = self.statement(request)
+            answer.context_data["zone"] = timezone.get_current_timezone_name()
         return answer
 
     def get_action_choices(
@@ -280,6 +299,17 @@ def moment_of(model: type[Model], name: str) -> Any:
     @admin.display(description=field.verbose_name)
     def column(self: ReadOnlyAdmin, row: Any) -> StrOrPromise:
         return markup.moment(getattr(row, name)) or self.get_empty_value_display()
+
+    return column
+
+
+def when_of(model: type[Model], name: str) -> Any:
+    """Return a column for lists that shows a time of each row, as people write it."""
+    field: Any = model._meta.get_field(name)
+
+    @admin.display(description=field.verbose_name)
+    def column(self: ReadOnlyAdmin, row: Any) -> StrOrPromise:
+        return markup.when(getattr(row, name)) or self.get_empty_value_display()
 
     return column
 

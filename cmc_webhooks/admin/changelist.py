@@ -9,6 +9,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core import paginator
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import numerals
 from cmc_webhooks.admin import filters, markup
@@ -71,7 +72,6 @@ class KeysetList(ChangeList):
         return reached
 
     def get_results(self, request: HttpRequest) -> None:
-        admin: Any = self.model_admin
         self.until = getattr(getattr(request, "cmc_meaning", None), "until", None)
         try:
             page = self._shown(request, request.GET.get(CURSOR, ""))
@@ -85,9 +85,14 @@ class KeysetList(ChangeList):
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.page.rows)
         self.can_show_all = self.multi_page = False
-        self.total = None
-        if not self.mistake and not self.is_stopped:
-            self.total = self.in_time(lambda: admin.total(request, self))
+        self.total = None if self.mistake or self.is_stopped else self._total(request)
+
+    def _total(self, request: HttpRequest) -> str | None:
+        """Return the number of rows as text, without a query if a search found nothing."""
+        if self.query and not self.page.rows and CURSOR not in request.GET:
+            return "0"
+        admin: Any = self.model_admin
+        return self.in_time(lambda: admin.total(request, self))
 
     def in_time(self, read: Callable[[], Result]) -> Result | None:
         """Return what `read` returns, None if the search takes too long."""
@@ -130,6 +135,17 @@ class KeysetList(ChangeList):
         return self.get_query_string(
             {name: day.isoformat() for name, day in chosen.items() if day}, remove=["since", CURSOR]
         )
+
+    @property
+    def nothing(self) -> StrOrPromise:
+        """Return why the list is empty: nothing matches, nothing is stored, or there is no further page."""
+        if self.is_stopped:
+            return ""  # the search says so
+        if self.query or self.has_active_filters:
+            return _("Nothing matches.")
+        admin: Any = self.model_admin
+        empty: StrOrPromise = admin.nothing
+        return empty if not self.page.previous else _("There are no more.")
 
     @property
     def next_query(self) -> str | None:

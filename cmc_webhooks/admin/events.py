@@ -59,13 +59,22 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
 
     def _seen(self, request: HttpRequest, names: Iterable[Any]) -> list[Any]:
         """Return the columns that the user may see: without mails, only which mail an event is about."""
-        hidden = () if self.may_view_mails(request) else ("about",)
-        return [name for name in names if name not in hidden]
+        if self.may_view_mails(request):
+            return list(names)
+        return ["recipient_of" if name == "mail_of" else name for name in names if name != "about"]
 
     @admin.display(description=_("recipient"))
+    def recipient_of(self, event: Any) -> SafeString:
+        return markup.two_lines(self._recipient(event), "")
+
+    @admin.display(description=_("recipient and subject"))
     def mail_of(self, event: Any) -> SafeString:
-        text = markup.short(event.mail.recipient) or _("no recipient")
+        text = markup.two_lines(self._recipient(event), event.mail.subject)
         return markup.link(self.admin_site, Mail, event.mail_id, text)
+
+    def _recipient(self, event: Any) -> str:
+        nobody = _("(erased)") if event.mail.erased_at else _("no recipient")
+        return event.mail.recipient or str(nobody)
 
     @admin.display(description=_("subject"))
     def about(self, event: Any) -> str:
@@ -136,7 +145,8 @@ class MailEventAdmin(BroughtBy, base.ExportingAdmin):
 
 @admin.register(DeliveryEvent)
 class DeliveryEventAdmin(MailEventAdmin):
-    list_display = ("occurred", "badge", "mail_of", "about", "why")
+    nothing = _("No delivery events yet. Each status that CMC reports appears here.")
+    list_display = ("occurred_on", "badge", "mail_of", "why")
     list_filter = (filters.DeliveryStatusFilter, filters.OccurredFilter)
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
@@ -144,6 +154,7 @@ class DeliveryEventAdmin(MailEventAdmin):
         (_("As received"), {"fields": ("status", "source_ip", "sender_ip", "further", "brought_by")}),
     )
 
+    occurred_on = base.when_of(DeliveryEvent, "occurred_at")
     occurred = base.moment_of(DeliveryEvent, "occurred_at")
     received = base.moment_of(DeliveryEvent, "received_at")
 
@@ -155,7 +166,8 @@ class DeliveryEventAdmin(MailEventAdmin):
 @admin.register(BounceEvent)
 class BounceEventAdmin(MailEventAdmin):
     exported = (export.ROWS, export.ADDRESSES)
-    list_display = ("occurred", "badge", "mail_of", "about", "why")
+    nothing = _("No bounces. Each bounce appears here with its code.")
+    list_display = ("occurred_on", "badge", "mail_of", "why")
     list_filter = (filters.BounceClassFilter, filters.OccurredFilter)
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
@@ -163,6 +175,7 @@ class BounceEventAdmin(MailEventAdmin):
         (_("As received"), {"fields": ("bounce_code", "further", "brought_by")}),
     )
 
+    occurred_on = base.when_of(BounceEvent, "occurred_at")
     occurred = base.moment_of(BounceEvent, "occurred_at")
     received = base.moment_of(BounceEvent, "received_at")
 
@@ -173,7 +186,8 @@ class BounceEventAdmin(MailEventAdmin):
 
 @admin.register(BlockEvent)
 class BlockEventAdmin(BroughtBy):
-    list_display = ("occurred", "short_address", "why", "times")
+    nothing = _("No block events. Addresses that CMC adds to its list of blocked addresses appear here.")
+    list_display = ("occurred_on", "short_address", "why", "times")
     list_filter = (filters.BounceClassFilter,)
     list_defer = ("raw",)
     search_fields = ("address",)
@@ -187,6 +201,7 @@ class BlockEventAdmin(BroughtBy):
         (_("As received"), {"fields": ("as_sent", "brought_by")}),
     )
 
+    occurred_on = base.when_of(BlockEvent, "occurred_at")
     occurred = base.moment_of(BlockEvent, "occurred_at")
     received = base.moment_of(BlockEvent, "received_at")
     times = base.number_of(BlockEvent, "occurrences")

@@ -34,6 +34,8 @@ REVERSED = _("The first day is after the last day.")
 class ChoiceFilter(SimpleListFilter):
     """A filter with a few values, each with its condition."""
 
+    template = "admin/cmc_webhooks/filter.html"
+
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         raise NotImplementedError
 

@@ -11,6 +11,8 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 class MailAdmin(ExportingAdmin):
     actions = ("redeliver", "erase")
     exported = (export.ROWS, export.ADDRESSES)
-    list_display = ("badge", "to", "about", "why", "last_change")
+    list_display = ("badge", "to", "why", "first_seen")
     list_display_links = ("to",)
     list_defer = ("header_from", "sender", "return_path")
     list_filter = (
@@ -58,6 +60,7 @@ class MailAdmin(ExportingAdmin):
         filters.FirstReceivedFilter,
         filters.ServerCompositionFilter,
     )
+    nothing = _("No mail yet. Each mail appears here when CMC first reports on it.")
     ordering = ("-created_at", "-id")
     search_fields = search.SEARCH_FIELDS
     search_help_text = search.HELP
@@ -158,13 +161,10 @@ class MailAdmin(ExportingAdmin):
             return None
         return verdicts.AddressLinks(self.admin_site, request).statement(searched, *known)
 
-    @admin.display(description=_("recipient"))
-    def to(self, mail: Mail) -> str:
-        return markup.short(mail.recipient)
-
-    @admin.display(description=_("subject"))
-    def about(self, mail: Mail) -> str:
-        return markup.short(mail.subject)
+    @admin.display(description=_("recipient and subject"))
+    def to(self, mail: Mail) -> SafeString:
+        nobody = _("(erased)") if mail.erased_at else _("no recipient")
+        return markup.two_lines(mail.recipient or str(nobody), mail.subject)
 
     @admin.display(description=_("reason"))
     def why(self, mail: Mail) -> SafeString:
@@ -175,12 +175,11 @@ class MailAdmin(ExportingAdmin):
         reasons, composition = explained.reasons, mail.server_composition
         is_stopped = verdicts.stops(reasons, composition)
         advice = verdicts.advice(mail, is_stopped=is_stopped, is_at_cmc=explained.verdict.at_cmc)
-        lines = markup.two_lines(words, mail.reason or advice)
-        if not reasons:
-            return lines
-        return lines + markup.note(
-            "bad" if is_stopped else "delayed", verdicts.sentences(reasons, composition)[0].text
-        )
+        note: SafeString | str = ""
+        if reasons:
+            tone, word = ("bad", _("suppressed")) if is_stopped else ("delayed", _("partly suppressed"))
+            note = markup.note(tone, word, verdicts.sentences(reasons, composition)[0].text)
+        return markup.two_lines(words, mail.reason or advice, note)
 
     @admin.display(description=_("previous status"))
     def previous(self, mail: Mail) -> StrOrPromise:
@@ -190,10 +189,18 @@ class MailAdmin(ExportingAdmin):
     def last_delivery(self, mail: Mail) -> StrOrPromise:
         return markup.badge(mail.delivery_status) if mail.delivery_status else self.get_empty_value_display()
 
-    @admin.display(description=_("last change"))
-    def last_change(self, mail: Mail) -> StrOrPromise:
-        return markup.ago(mail.status_at) or self.get_empty_value_display()
+    @admin.display(description=_("first received"))
+    def first_seen(self, mail: Mail) -> StrOrPromise:
+        """Return the time by which the list is ordered, and below it that of the last change."""
+        first = markup.when(mail.created_at)
+        changed = markup.changed(mail.status_at, mail.created_at)
+        if first is None or changed is None:
+            return first or self.get_empty_value_display()
+        return first + format_html(
+            '<span class="cmc-below">{}</span>', format_html(gettext("changed {}"), changed)
+        )
 
+    last_change = moment_of(Mail, "status_at")
     first_received = moment_of(Mail, "created_at")
     first_event = moment_of(Mail, "first_event_at")
     last_event = moment_of(Mail, "last_event_at")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.timesince import timesince
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from cmc_webhooks import timezones
 from cmc_webhooks.admin import labels
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from django.contrib.admin import AdminSite
     from django.db.models import Model
-    from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
 _SHORT = 90
+_ONE_LINE = 24
+"""Characters that a cell of a list surely has room for in one line."""
 
 CUT = 400
 """Characters of a text that a list loads: more than it shows, since marks above letters take no space."""
@@ -65,22 +66,25 @@ def headed(heading: StrOrPromise, value: Any) -> SafeString:
     return format_html('<span class="cmc-heading">{} </span>{}', heading, value)
 
 
-def note(tone: str, text: StrOrPromise) -> SafeString:
-    """Return a short sentence in the colours of a tone."""
-    return format_html('<span class="cmc-note cmc-{}">{}</span>', tone, text)
+def note(tone: str, text: StrOrPromise, whole: StrOrPromise) -> SafeString:
+    """Return a few words in the colours of a tone, with the whole sentence in a tooltip."""
+    return format_html('<span class="cmc-note cmc-{}" title="{}">{}</span>', tone, whole, text)
 
 
-def two_lines(above: str, below: str) -> SafeString:
-    """Return two texts for one cell of a list, the lower one less prominent.
+def two_lines(above: str, below: str, note: SafeString | str = "") -> SafeString:
+    """Return two texts for one cell of a list, the lower one less prominent, with a note before it.
 
-    Each is truncated. A tooltip shows more of what was cut.
+    Each is truncated. A tooltip shows more of what was cut, here or by the width of the column.
     """
-    return _cut("cmc-words", above) + _cut("cmc-below", below)
+    lower = _cut("cmc-below", below) if below else SafeString()
+    if note:
+        lower = format_html('<span class="cmc-line">{}{}</span>', note, lower)
+    return _cut("cmc-words", above) + lower
 
 
 def _cut(name: str, text: str) -> SafeString:
     shown = short(text)
-    if shown == text:
+    if shown == text and len(text) <= _ONE_LINE:
         return format_html('<span class="{}">{}</span>', name, text)
     return format_html('<span class="{}" title="{}">{}</span>', name, text[:CUT], shown)
 
@@ -98,14 +102,36 @@ def moment(value: datetime | None) -> SafeString | None:
     )
 
 
-def ago(value: datetime | None) -> SafeString | None:
-    """Return how long ago a time was, above the time itself; the time alone if it is in the future."""
-    exact = moment(value)
-    if value is None or exact is None or value >= timezone.now().replace(tzinfo=value.tzinfo and UTC):
-        return exact
-    span = timesince(value, depth=1)
+def when(value: datetime | None) -> SafeString | None:
+    """Return a time for a list, as people write it in the reader's language, in the active zone.
+
+    The year is left out if it is this one. A tooltip has all, with the seconds and the zone.
+    """
+    if value is None:
+        return None
+    is_recent = timezones.to_local(value).year == timezones.today().year
+    return _written(value, pgettext("date", "M j, H:i") if is_recent else pgettext("date", "M j, Y, H:i"))
+
+
+def changed(value: datetime | None, since: datetime) -> SafeString | None:
+    """Return a later time than `since` in short: the time of the same day, otherwise the date."""
+    if value is None or value == since:
+        return None
+    local, before = timezones.to_local(value), timezones.to_local(since)
+    if local.date() == before.date():
+        return _written(value, "H:i")
+    is_recent = local.year == timezones.today().year
+    return _written(value, pgettext("date", "M j") if is_recent else pgettext("date", "M j, Y"))
+
+
+def _written(value: datetime, form: str) -> SafeString:
+    local = timezones.to_local(value)
+    zone = timezone.get_current_timezone_name() if settings.USE_TZ else ""
     return format_html(
-        '<span class="cmc-ago">{}</span><span class="cmc-below">{}</span>', _("%s ago") % span, exact
+        '<time class="cmc-moment" datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{timezones.format_local(value)} {zone}".rstrip(),
+        format_date(local, form),
     )
 
 

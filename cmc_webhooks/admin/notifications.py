@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 @admin.register(Notification)
 class NotificationAdmin(base.ReadOnlyAdmin):
     list_display = (
-        *("received", "source", "event_type", "server_composition"),
+        *("received_on", "source", "event_type", "server_composition"),
         *("new_events", "repeated_events", "rejected_events"),
     )
     list_filter = (filters.SourceFilter, filters.EventTypeFilter, filters.ReceivedFilter)
+    nothing = _("No notification has arrived. If CMC has sent mail, check the webhook in CMC's console.")
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("received", "source", "event_type", "server_composition")}),
         (_("Events"), {"fields": ("new_events", "repeated_events", "rejected_events")}),
     )
 
+    received_on = base.when_of(Notification, "received_at")
     received = base.moment_of(Notification, "received_at")
     new_events = base.number_of(Notification, "new")
     repeated_events = base.number_of(Notification, "repeated")
@@ -39,15 +41,17 @@ class NotificationAdmin(base.ReadOnlyAdmin):
 @admin.register(RejectedEvent)
 class RejectedEventAdmin(base.ReadOnlyAdmin):
     actions = ("retry", "dismiss")
-    list_display = ("received", "state", "event_type", "place_and_error", "server_composition")
+    list_display = ("received_on", "state", "event_type", "place_and_error", "server_composition")
     list_filter = (filters.ResolvedFilter, filters.EventTypeFilter)
     list_defer = ("raw",)
+    nothing = _("Every event could be read. Those that cannot be read appear here.")
     ordering = ("-received_at", "-id")
     fieldsets = (
         (None, {"fields": ("state", "error", "received", "resolved", "dismissed")}),
         (_("As received"), {"fields": ("event_type", "server_composition", "position", "as_sent")}),
     )
 
+    received_on = base.when_of(RejectedEvent, "received_at")
     received = base.moment_of(RejectedEvent, "received_at")
     resolved = base.moment_of(RejectedEvent, "resolved_at")
 

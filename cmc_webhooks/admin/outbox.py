@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 @admin.register(PendingSignal)
 class PendingSignalAdmin(base.ReadOnlyAdmin):
     actions = ("send_again", "dismiss")
-    list_display = ("available", "state_mark", "calls", "tries", "last_error")
+    list_display = ("available_on", "state_mark", "calls", "tries", "last_error")
     list_filter = (filters.StateFilter,)
+    nothing = _("All signals have been sent. Those not sent yet appear here.")
     ordering = ("available_at", "id")
     fieldsets = (
         (None, {"fields": ("state_mark", "available", "tries", "last_error", "failed_receivers")}),
@@ -39,13 +40,14 @@ class PendingSignalAdmin(base.ReadOnlyAdmin):
         return markup.mark(tone, pending.get_state_display())
 
     @admin.display(description=_("available at"))
+    def available_on(self, pending: PendingSignal) -> SafeString | str | None:
+        moment = _available(pending)
+        return str(pending.available_at) if moment is None else markup.when(moment)
+
+    @admin.display(description=_("available at"))
     def available(self, pending: PendingSignal) -> SafeString | str | None:
-        """Return the milliseconds as a time; as the number if the time is beyond the calendar."""
-        try:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=pending.available_at)
-            return markup.moment(timezones.to_stored(moment))
-        except OverflowError:
-            return str(pending.available_at)
+        moment = _available(pending)
+        return str(pending.available_at) if moment is None else markup.moment(moment)
 
     @admin.display(description=_("failed receivers"))
     def failed_receivers(self, pending: PendingSignal) -> SafeString | str:
@@ -88,3 +90,13 @@ class PendingSignalAdmin(base.ReadOnlyAdmin):
 
     def has_dismiss_permission(self, request: HttpRequest) -> bool:
         return auth.may(request.user, "cmc_webhooks.dismiss_pendingsignal")
+
+
+def _available(pending: PendingSignal) -> datetime | None:
+    """Return when a signal may be sent; None if the time is beyond the calendar."""
+    try:
+        return timezones.to_stored(
+            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=pending.available_at)
+        )
+    except OverflowError:
+        return None

@@ -35,27 +35,29 @@ SEARCH_FIELDS = ("message_id", "address", "api_data")
 
 DAYS_OF_SUBJECTS = 31
 DAYS_OF_FEWER = 7
-SECONDS_OF_SUBJECTS = 5
-"""Time for the statements of a page that search subjects. No index finds a part of a text."""
+SECONDS = 5
+"""Time for a page's statements that may read very many rows: no index finds a part of a text."""
 
 LONGEST = 1_000
 """Characters of a text that is normalised."""
 
-MOST_ADDRESSES = 20
-"""Maximum number of addresses in one search."""
+MOST_VALUES = 20
+"""Maximum number of addresses, ids or other values in one search."""
 
 FEWEST_LETTERS = 3
 MOST_BEGINNINGS = 200
-"""Minimum number of letters of the beginning of an address, and maximum number of addresses found by it."""
+"""Minimum number of letters of the beginning of a value, and maximum number of values found by it."""
 
 HELP = gettext_lazy(
-    "Address or its beginning, message ID, API data, domain, or a word of a subject of the past 31 days."
+    "Address or API data, or its beginning; message ID, domain, or a word of a subject of the past 31 days."
 )
 
 _AROUND = BLANKS + "\"'`´()[]{}<>«»‹›“”‘’„‚「」『』【】〈〉《》（）,;:.!?、。，．；：！？｡｢｣､･"
 """What stands around a word that was copied, and belongs to no address."""
 _IN_BRACKETS = re.compile(r"\S\s*<[^<>]*@[^<>]*>\s*$")
 """A name before an address in angle brackets, which belong to it."""
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:、，；「」]+@[^\s<>()\[\]\"',;:、，；「」]+")
+"""What may be an address in a line that was copied."""
 _BETWEEN = re.compile(r"[\s,;、，；]+")
 
 
@@ -63,8 +65,8 @@ class SearchResult(NamedTuple):
     """The mails that a search means, and a description of what was searched for.
 
     `is_found` is False if the text was not searched for in subjects either. `address` is the text if it is
-    an address, also one without mails. `searched` are the days whose subjects are searched, and `until` is
-    the value of `time.monotonic()` at which that is stopped; None where no subjects are searched.
+    an address, also one without mails. `searched` are the days whose subjects are searched, if any are.
+    `until` is the value of `time.monotonic()` at which the search is stopped, None if it reads few rows.
     `is_by_address` says that the mails are listed in the order of their addresses.
     """
 
@@ -104,7 +106,7 @@ def interpret(mails: MailQuerySet, typed: str, days: DateRange) -> SearchResult 
         if found := _exactly(mails, text):
             return found
     text = spellings[-1]
-    if found := _several(mails, text) or _beginning(mails, text):
+    if found := _several(mails, text) or _beginning(mails, text) or _beginning_of_api_data(mails, text):
         return found
     is_address = "@" in text and not text.startswith(("@", "<"))  # a message id stands in angle brackets
     searched = days if days.first or days.last else _past(timezones.today())
@@ -124,7 +126,7 @@ def interpret(mails: MailQuerySet, typed: str, days: DateRange) -> SearchResult 
         _with_subject(mails, text),
         words % _quoted(text),
         searched=searched,
-        until=time.monotonic() + SECONDS_OF_SUBJECTS,
+        until=time.monotonic() + SECONDS,
     )
 
 
@@ -173,12 +175,40 @@ def _exactly(mails: MailQuerySet, text: str) -> SearchResult | None:
 
 
 def _several(mails: MailQuerySet, text: str) -> SearchResult | None:
-    """Return the mails to several addresses, None if the text is anything else."""
-    parts = list(dict.fromkeys(filter(None, (plain(part) for part in _BETWEEN.split(text)))))
-    if not 2 <= len(parts) <= MOST_ADDRESSES or not all("@" in part[1:] for part in parts):
+    """Return the mails that have one of several values, or the address in a line; None if there is none."""
+    if addresses := _distinct(_ADDRESS.findall(text)):
+        return None if addresses == [text] else _of_addresses(mails, addresses)
+    parts = _distinct(_BETWEEN.split(text))
+    if len(parts) < 2:
         return None
-    found = reduce(or_, [mails.for_address(part) for part in parts])
-    return SearchResult(found, _("the addresses %s") % ", ".join(map(_quoted, parts)))
+    keys = [key for part in parts if (key := _key(part))]
+    if len(keys) == len(parts):
+        found, words = mails.filter(pk__in=keys), _("the mails with the ids %s")
+    else:
+        spellings = [each for part in parts for each in _either_case(part)]
+        found, words = _with_api_data(mails, spellings), _("the API data %s")
+    return SearchResult(found, words % _listed(parts)) if found.exists() else None
+
+
+def _of_addresses(mails: MailQuerySet, texts: list[str]) -> SearchResult:
+    """Return the mails to these addresses. If there are none, the texts may be message ids."""
+    to_them = reduce(or_, map(mails.for_address, texts))
+    if not to_them.exists():
+        of_them = reduce(or_, map(mails.for_message, texts))
+        if of_them.exists():
+            return SearchResult(of_them, _("the message ids %s") % _listed(texts))
+    if len(texts) == 1:
+        return SearchResult(to_them, _("the address %s") % _listed(texts), address=texts[0])
+    return SearchResult(to_them, _("the addresses %s") % _listed(texts))
+
+
+def _distinct(parts: list[str]) -> list[str]:
+    """Return the first parts of a text as a person means them, each once."""
+    return list(dict.fromkeys(filter(None, map(plain, parts))))[:MOST_VALUES]
+
+
+def _listed(texts: list[str]) -> str:
+    return ", ".join(map(_quoted, texts))
 
 
 def _beginning(mails: MailQuerySet, text: str) -> SearchResult | None:
@@ -197,6 +227,28 @@ def _beginning(mails: MailQuerySet, text: str) -> SearchResult | None:
     return SearchResult(found, words, is_by_address=True)
 
 
+def _beginning_of_api_data(mails: MailQuerySet, text: str) -> SearchResult | None:
+    """Return the mails whose API data begins with a text, in either case, None if there are none.
+
+    Few values may have most of the mails, so that the time of their list is limited.
+    """
+    if len(text) < FEWEST_LETTERS or text[0] in "@<":
+        return None
+    values: list[str] = []
+    for start in _either_case(text):
+        values += beginning_with(mails, "api_data", start, MOST_BEGINNINGS + 1, is_partial=True)
+    if not values:
+        return None
+    words = _("API data that begin with %(text)s")
+    if len(values) > MOST_BEGINNINGS:
+        words = _("the first %(number)d API data that begin with %(text)s")
+    return SearchResult(
+        _with_api_data(mails, values[:MOST_BEGINNINGS]),
+        words % {"text": _quoted(text), "number": MOST_BEGINNINGS},
+        until=time.monotonic() + SECONDS,
+    )
+
+
 def _by_identity(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str, str]]:
     """Yield the mails, their description and the address that the text may be."""
     if text.startswith("@"):
@@ -205,7 +257,7 @@ def _by_identity(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet,
         yield mails.filter(pk=key), _("the mail with the id %s"), ""
         return
     yield mails.for_message(text), _("the message id %s"), ""
-    if wire.canonical_mailbox(text):
+    if wire.canonical_mailbox(text) and len(_ADDRESS.findall(text)) <= 1:
         yield mails.for_address(text), _("the address %s"), text
 
 
@@ -215,12 +267,17 @@ def _by_rest(mails: MailQuerySet, text: str) -> Iterator[tuple[MailQuerySet, str
     if "." in domain and "@" not in domain and " " not in domain:
         yield mails.for_domain(domain), _("the domain %s")
     if not text.startswith("@"):
-        room = mails.model._meta.get_field("api_data").max_length
-        either_case = one_of(
-            mails.db, "api_data", {each[:room] for each in (text, text.lower(), text.upper())}
-        )
-        # SQLite uses a partial index only for a query that repeats its condition.
-        yield mails.exclude(api_data="").filter(either_case), _("the API data %s")
+        yield _with_api_data(mails, _either_case(text)), _("the API data %s")
+
+
+def _either_case(text: str) -> list[str]:
+    return list(dict.fromkeys((text, text.lower(), text.upper())))
+
+
+def _with_api_data(mails: MailQuerySet, texts: list[str]) -> MailQuerySet:
+    room = mails.model._meta.get_field("api_data").max_length
+    # SQLite uses a partial index only for a query that repeats its condition.
+    return mails.exclude(api_data="").filter(one_of(mails.db, "api_data", {text[:room] for text in texts}))
 
 
 def _with_subject(mails: MailQuerySet, text: str) -> MailQuerySet:

@@ -49,13 +49,15 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
 
     form = suppression_forms.SuppressionForm
     radio_fields = {"kind": admin.VERTICAL}
-    list_display = ("to", "decision", "scope", "ends", "remark", "decided")
+    list_display = ("to", "decision", "scope", "ends", "remark", "decided_on")
     list_display_links = ("to",)
+    nothing = _("Nobody blocked or released an address. What CMC reported is under Suppressed addresses.")
     ordering = ("-decided_at", "-id")
     search_fields = ("address",)
     search_help_text = _("E-mail address, with or without a name")
     readonly_fields = ("decided", "recorded_by", "forgiven")
 
+    decided_on = base.when_of(Suppression, "decided_at")
     decided = base.moment_of(Suppression, "decided_at")
     began = base.moment_of(Suppression, "since")
     forgiven = base.moment_of(Suppression, "forgiven_until")
@@ -186,7 +188,7 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
 
     @admin.display(description=_("until"))
     def ends(self, decision: Suppression) -> StrOrPromise:
-        end = markup.moment(decision.until)
+        end = markup.when(decision.until)
         return markup.headed(_("until"), end) if end else self.get_empty_value_display()
 
     @admin.display(description=_("note"))

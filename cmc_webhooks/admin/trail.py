@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class TrailAdmin(base.ReadOnlyAdmin):
     """Admin of the trail. It names nobody, but a search for an address finds what was done with its data."""
 
-    list_display = ("when", "what", "via", "who", "number", "reason")
+    list_display = ("done_on", "what", "via", "who", "number", "reason")
     list_filter = (filters.TrailFilter,)
+    nothing = _("No records yet. Erasing, disclosing and exporting personal data is recorded here.")
     ordering = ("-id",)
     search_fields = ("address_hash",)
     search_help_text = _("Type the whole address.")
@@ -31,6 +32,7 @@ class TrailAdmin(base.ReadOnlyAdmin):
         (_("Details"), {"fields": ("address_hash", "all_details")}),
     )
 
+    done_on = base.when_of(Trail, "at")
     when = base.moment_of(Trail, "at")
     number = base.number_of(Trail, "rows")
 

@@ -44,7 +44,7 @@ EVENTS_OF_CMC = 100
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Message]:
     """Check that each setting has a valid value.
 
-    E006 to W012, E022 to W025, E035, E041 to W049, E087, E088.
+    E006 to W012, E022 to W025, E035, E041 to W049, E087, E088, E109.
     """
     return list(_settings())
 
@@ -80,6 +80,7 @@ def _settings() -> Iterator[Message]:
     if app_settings.raw("RELATED_OBJECT") is not None:
         hint = _("Name a function that takes an API data value and returns one of your objects, or None.")
         yield from _callable("E041", "RELATED_OBJECT", hint)
+    yield from _own_objects()
     yield from _email()
     yield from _api()
     yield from _networks()
@@ -121,6 +122,38 @@ def _numbers() -> Iterator[Message]:
             % EVENTS_OF_CMC,
             _("A notification with more events is refused as a whole with 413."),
         )
+
+
+def _own_objects() -> Iterator[Message]:
+    given, name = app_settings.raw("API_DATA_OF"), f"{PREFIX}API_DATA_OF"
+    hint = _('Map models to an attribute or a function, such as {"shop.Order": "number"}.')
+    faults = [(name, given, _("it is not a dictionary"))]
+    if isinstance(given, dict):
+        faults = [(name, label, reason) for label in given if (reason := _why_no_model(label))]
+        wrong = {label for _name, label, _reason in faults}
+        faults += [
+            (f'{name}["{label}"]', value, reason)
+            for label, value in given.items()
+            if label not in wrong and (reason := _why_no_value(label, value))
+        ]
+    for setting, value, reason in faults:
+        yield unreadable("E109", setting, value, reason, hint)
+
+
+def _why_no_model(label: Any) -> str:
+    """Return why a text does not name an installed model; "" if it does."""
+    try:
+        apps.get_model(label)
+    except (LookupError, ValueError, AttributeError, TypeError):
+        return _('it is not an installed model, such as "shop.Order"')
+    return ""
+
+
+def _why_no_value(label: str, value: Any) -> str:
+    """Return why a model has no such attribute, or no function is at such a path; "" if there is one."""
+    if isinstance(value, str) and "." not in value:
+        return "" if hasattr(apps.get_model(label), value) else _("the model has no such attribute")
+    return why_not_callable(value)
 
 
 def _email() -> Iterator[Message]:

@@ -37,11 +37,14 @@ _FORMS = {
 """By vendor: the least value, the condition that it begins with a text, and that it is behind another."""
 
 
-def beginning_with(rows: QuerySet[Any], name: str, text: str, most: int) -> list[str]:
+def beginning_with(
+    rows: QuerySet[Any], name: str, text: str, most: int, *, is_partial: bool = False
+) -> list[str]:
     """Return the first `most` distinct values of a column that begin with this text, in order; one query.
 
-    An index begins with the column. On PostgreSQL, it has a pattern operator class. The order is that of the
-    index: by bytes on PostgreSQL and SQLite, by the collation on MariaDB.
+    An index begins with the column, and may be a partial one of the values that are not empty. On PostgreSQL,
+    it has a pattern operator class. The order is that of the index: by bytes on PostgreSQL and SQLite, by the
+    collation on MariaDB.
     """
     connection = connections[rows.db]
     if connection.vendor not in _FORMS:
@@ -55,6 +58,8 @@ def beginning_with(rows: QuerySet[Any], name: str, text: str, most: int) -> list
     given = [text, text + _LAST]
     if connection.vendor != "sqlite":
         given = [f"{connection.ops.prep_for_like_query(text)}%"]
+    if is_partial:  # the condition of the index, which SQLite wants word by word
+        begins += " AND NOT (stored.{column} = '')"
     first = least.format(condition=begins, **names).format(**names)
     after = least.format(condition=f"{begins} AND {behind}", **names).format(**names)
     with connection.cursor() as cursor:

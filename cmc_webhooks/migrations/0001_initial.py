@@ -197,6 +197,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("api_data", ""), _negated=True),
                         fields=["api_data", "created_at", "id"],
                         name="cmc_mail_api_data",
+                        opclasses=["varchar_pattern_ops", "timestamptz_ops", "uuid_ops"],
                     ),
                 ],
             },

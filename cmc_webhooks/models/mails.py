@@ -145,6 +145,7 @@ class Mail(models.Model):
             models.Index(
                 fields=["api_data", "created_at", "id"],
                 name="cmc_mail_api_data",
+                opclasses=["varchar_pattern_ops", "timestamptz_ops", "uuid_ops"],
                 condition=~models.Q(api_data=""),
             ),
         ]

@@ -15,10 +15,11 @@ from cmc_webhooks import wire
 from cmc_webhooks.bounce_codes import BOUNCE_CODES, BounceClass
 from cmc_webhooks.db.session import keep_join_order
 from cmc_webhooks.db.text import exactly, is_exactly, one_of
+from cmc_webhooks.models.api_data import api_data_of
 from cmc_webhooks.timezones import bound_to_stored, utc_wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -86,6 +87,25 @@ class MailQuerySet(models.QuerySet["Mail"]):
     def for_domain(self, domain: str) -> Self:
         """Return the mails to one domain, with or without an @ and in any letter case."""
         return exactly(self, "domain", _domain_form(domain))
+
+    def with_api_data(self, *values: str) -> Self:
+        """Return the mails with exactly one of these values of `apiData`, by an index."""
+        wanted = {value[:NAME_LENGTH] for value in values if value}
+        return _of_partial_index(self.filter(one_of(self.db, "api_data", wanted)), "api_data", wanted)
+
+    def for_object(self, row: models.Model) -> Self:
+        """Return the mails about one of the project's objects, see `for_objects`."""
+        return self.for_objects([row])
+
+    def for_objects(self, rows: Iterable[models.Model]) -> Self:
+        """Return the mails about the project's objects, such as those of a page, in one query.
+
+        `CMC_WEBHOOKS_API_DATA_OF` says with which `apiData` they are sent. An object without has no mails.
+
+        Raises:
+            ImproperlyConfigured: the setting has no entry for the model of an object.
+        """
+        return self.with_api_data(*map(api_data_of, rows))
 
     def with_bounce_code(self, *codes: str) -> Self:
         """Return the mails whose winning bounce has exactly one of these codes."""

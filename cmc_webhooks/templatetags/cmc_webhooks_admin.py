@@ -6,6 +6,7 @@ from django import template
 from django.urls import NoReverseMatch, reverse
 
 from cmc_webhooks import numerals
+from cmc_webhooks.admin import overview
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,12 @@ register = template.Library()
 def overview_url(context: Mapping[str, Any]) -> str:
     """Return the URL of the overview in this admin site; "" if mails are not registered."""
     return _url(context, "mail_overview")
+
+
+@register.inclusion_tag("admin/cmc_webhooks/overview_summary.html", takes_context=True)
+def overview_summary(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Show what is unusual, and the cards of the past 7 days to those who may view mails."""
+    return overview.summary(context["request"])
 
 
 @register.simple_tag(takes_context=True)

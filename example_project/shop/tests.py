@@ -59,6 +59,16 @@ class TestLogEvent:
         assert "taro" not in caplog.text
 
 
+class TestOrderAdmin:
+    def test_shows_the_mails_of_an_order(self, admin_client, cmc_webhook, order):
+        cmc_webhook.play(samples.REFUSED, api_data="CMC00123", subject="Your order")
+
+        page = admin_client.get(f"/admin/shop/order/{order.pk}/change/").content.decode()
+
+        assert "Your order" in page
+        assert "No such mailbox" in page
+
+
 class TestMonth:
     def test_has_every_status_and_a_carrier_that_refuses(self, db):
         now = datetime(2026, 11, 29, 12, tzinfo=UTC)

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from cmc_webhooks import wire
 from cmc_webhooks.admin import changelist, shares
+from cmc_webhooks.admin.base import ReadOnlyAdmin
 from tests.admin.conftest import FACTORIES, NAMES, statements
 from tests.conftest import bounce, delivery
 from tests.helpers import factories
@@ -300,5 +304,34 @@ class TestMedia:
         media = [str(admin_of.media) for admin_of in admin.site._registry.values()]
         named = set(re.findall(r"cmc_webhooks/[\w./]+", " ".join(media)))
 
-        assert {"cmc_webhooks/admin.css", "cmc_webhooks/lists.css", "cmc_webhooks/overview.css"} <= named
+        names = ("admin", "lists", "overview", "themes")
+        assert {f"cmc_webhooks/{name}.css" for name in names} <= named
         assert [path for path in sorted(named) if finders.find(path) is None] == []
+
+    def test_has_a_value_for_each_variable_that_a_theme_may_lack(self):
+        """Django's look defines these variables, others do not. `--cmc-` ones are our own."""
+        [folder] = {Path(finders.find(f"cmc_webhooks/{name}")).parent for name in ("admin.css", "lists.css")}
+        sheets = sorted(folder.glob("*.css"))
+
+        lacking = {sheet.name: re.findall(r"var\(--(?!cmc-)[\w-]+\)", sheet.read_text()) for sheet in sheets}
+
+        assert {name: found for name, found in lacking.items() if found} == {}
+
+
+class TestEmptyLists:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_say_what_would_be_in_them(self, browser, name):
+        page = browser.open_list(name).content.decode()
+
+        text = str(admin.site.get_model_admin(apps.get_model("cmc_webhooks", name)).nothing)
+        assert text != str(ReadOnlyAdmin.nothing)
+        assert f'<p class="cmc-none">{escape(text)}</p>' in page
+
+    def test_say_that_nothing_matches(self, browser):
+        factories.MailFactory()
+
+        for asked in ({"status": "failed"}, {"q": "nobody@example.jp"}):
+            assert (
+                '<p class="cmc-none">Nothing matches.</p>'
+                in browser.open_list("mail", **asked).content.decode()
+            )

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin import AdminSite, site
+from django.utils import translation
 
 from cmc_webhooks import models
 from cmc_webhooks.admin import markup
@@ -68,3 +69,63 @@ class TestTwoLines:
         assert f'title="{text}"' in lines
         [shown] = re.findall(r">(550 .*)…<", lines)
         assert text.startswith(f"{shown} ")
+
+
+class TestWhen:
+    NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+
+    @pytest.fixture(autouse=True)
+    def _clock(self, settings, monkeypatch):
+        settings.TIME_ZONE = "Asia/Tokyo"
+        monkeypatch.setattr("cmc_webhooks.timezones.today", lambda: self.NOW.date())
+
+    @pytest.mark.parametrize(
+        ("language", "this_year", "before"),
+        [
+            ("en", "Nov 16, 02:21", "Nov 16, 2023, 02:21"),
+            ("ja", "11月16日 02:21", "2023年11月16日 02:21"),
+        ],
+    )
+    def test_is_as_people_write_it(self, language, this_year, before):
+        moment = datetime(2026, 11, 15, 17, 21, 9, tzinfo=UTC)
+
+        with translation.override(language):
+            assert f">{this_year}<" in markup.when(moment)
+            assert f">{before}<" in markup.when(moment.replace(year=2023))
+
+    def test_has_seconds_and_zone_in_a_tooltip(self):
+        shown = markup.when(datetime(2026, 11, 15, 17, 21, 9, tzinfo=UTC))
+
+        assert 'title="2026-11-16 02:21:09 Asia/Tokyo"' in shown
+
+    def test_is_none_for_none(self):
+        assert markup.when(None) is None
+
+
+class TestChanged:
+    BEFORE = datetime(2026, 11, 15, 17, 21, 9, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("later", "written"),
+        [({"hours": 1}, "18:21"), ({"days": 2}, "Nov 17"), ({"days": 800}, "Jan 23, 2029")],
+    )
+    def test_is_the_time_of_the_same_day_or_the_date(self, monkeypatch, later, written):
+        monkeypatch.setattr("cmc_webhooks.timezones.today", lambda: self.BEFORE.date())
+
+        assert f">{written}<" in markup.changed(self.BEFORE + timedelta(**later), self.BEFORE)
+
+    def test_is_none_without_a_change(self):
+        assert markup.changed(self.BEFORE, self.BEFORE) is None
+        assert markup.changed(None, self.BEFORE) is None
+
+
+class TestNote:
+    def test_has_the_whole_sentence_in_a_tooltip(self):
+        note = markup.note("bad", "suppressed", "Not written to: <b>.")
+
+        assert note == '<span class="cmc-note cmc-bad" title="Not written to: &lt;b&gt;.">suppressed</span>'
+
+    def test_stands_before_the_lower_text(self):
+        lines = markup.two_lines("above", "below", markup.note("bad", "suppressed", "why"))
+
+        assert re.sub("<[^>]*>", "|", lines).replace("|", "") == "abovesuppressedbelow"

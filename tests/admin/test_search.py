@@ -145,6 +145,16 @@ class TestPlan:
     def test_uses_the_index_of_addresses(self, browser, many):
         assert "cmc_mail_address" in self.plan(browser, "mail", many[7].address)
 
+    @pytest.mark.parametrize("name", ["mail", "deliveryevent"])
+    @pytest.mark.parametrize("typed", ["order-198", "ORDER-198"])
+    def test_reads_no_whole_table_for_a_beginning(self, browser, many, name, typed):
+        shown = browser.open_list(name, q=typed)
+
+        found = shown.context["cl"].queryset
+        assert found.count() == 5
+        assert "begin with" in shown.context["meaning"].words
+        assert not self.scans(found.explain())
+
     def test_does_not_look_for_api_data_where_an_address_is_meant(self, browser, many):
         asked = statements(lambda: browser.open_list("mail", q=many[7].address))
 

@@ -76,4 +76,6 @@ class TestShares:
         assert len([sql for sql in asked if "COUNT(" in sql]) == 1
 
     def test_nothing_found_has_none(self, browser):
-        assert shown(browser, q="nothing at all") == ("0", [])
+        shown = browser.open_list("mail", q="nothing at all").context["cl"]
+
+        assert (shown.found, shown.total) == (None, "0")

@@ -179,7 +179,7 @@ class TestSchema:
         lists = schema["paths"]["/api/mail/mails/"]["get"]
         detail = schema["paths"]["/api/mail/mails/{id}/"]["get"]
 
-        assert set(lists["responses"]) == {"200", "400", "401", "403", "404", "406"}
+        assert set(lists["responses"]) == {"200", "400", "401", "403", "404", "406", "410", "503"}
         assert set(detail["responses"]) == {"200", "304", "400", "401", "403", "404", "406", "412"}
         assert lists["responses"]["200"]["content"]["text/csv"]["schema"]["type"] == "string"
         assert set(detail["responses"]["200"]["headers"]) == {"ETag"}

@@ -90,3 +90,39 @@ class TestChart:
 
         assert {name or "other" for name, _sign in signs} == set(OUTCOMES)
         assert len({sign for _name, sign in signs}) == len(OUTCOMES)
+
+
+def chart_variables(scheme):
+    css = (STATIC / "charts.css").read_text()
+    block = re.search(rf'html\[data-theme="{scheme}"\] {{(.*?)}}', css, re.DOTALL)[1]
+    first = re.search(r":root {(.*?)}", css.partition("@media")[0 if scheme == "light" else 2], re.DOTALL)[1]
+    found = dict(re.findall(r"--cmc-([\w-]+): (#[0-9a-f]{6});", block))
+    assert found == dict(re.findall(r"--cmc-([\w-]+): (#[0-9a-f]{6});", first))
+    return found
+
+
+@pytest.mark.parametrize("scheme", BACKGROUNDS)
+class TestPictures:
+    def test_part_a_period_from_the_one_before(self, scheme):
+        colours = chart_variables(scheme)
+
+        for one, other in itertools.combinations((colours["now"], colours["before"], BACKGROUNDS[scheme]), 2):
+            assert contrast(one, other) >= 3
+
+    def test_have_levels_that_differ_in_lightness(self, scheme):
+        colours = chart_variables(scheme)
+        lights = [luminance(BACKGROUNDS[scheme])] + [
+            luminance(colours[f"level-{level}"]) for level in range(1, 6)
+        ]
+
+        assert lights == sorted(lights, reverse=scheme == "light")
+        assert all(
+            contrast(colours[f"level-{level}"], colours[f"level-{level + 1}"]) >= 1.3 for level in range(1, 5)
+        )
+
+    def test_have_numbers_that_can_be_read(self, scheme):
+        colours = chart_variables(scheme)
+
+        for level in range(1, 6):
+            text = colours["level-dark-text" if level <= 3 else "level-light-text"]
+            assert contrast(colours[f"level-{level}"], text) >= 4.5

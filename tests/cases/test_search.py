@@ -192,6 +192,92 @@ class TestD38:
 
         assert browser.listed(name, q="hanako") == [event]
 
+    @pytest.mark.parametrize("typed", ["cmp", "CMP-2026", "ｃｍｐ-2026-11-", "「cmp-2026-11-b」"])
+    @pytest.mark.parametrize("name", ["mail", "deliveryevent"])
+    def test_the_beginning_of_api_data_is_found(self, browser, mail, typed, name):
+        event = factories.DeliveryEventFactory(mail=mail)
+
+        answer = browser.open_list(name, q=typed)
+
+        assert list(answer.context["cl"].result_list) == [mail if name == "mail" else event]
+        assert answer.context["meaning"].words == f"API data that begin with “{search.plain(typed)}”"
+
+    @pytest.mark.parametrize(
+        ("typed", "found"),
+        [
+            ("order-1", ["order-1"]),
+            ("order-", ["order-1", "order-12", "ORDER-3"]),
+            ("ORDER", ["order-1", "order-12", "ORDER-3"]),
+            ("注文-2", ["注文-20", "注文-21"]),
+            ("a b", ["a b c"]),
+            ("or", []),
+            ("rder-1", []),
+            ("order%", []),
+            ("order_1", []),
+        ],
+    )
+    def test_a_whole_value_comes_before_its_beginning(self, browser, typed, found):
+        for api_data in ("order-1", "order-12", "ORDER-3", "注文-20", "注文-21", "a b c", ""):
+            factories.MailFactory(api_data=api_data)
+
+        assert {mail.api_data for mail in browser.listed("mail", q=typed)} == set(found)
+
+    def test_an_address_comes_before_api_data(self, browser, people):
+        factories.MailFactory(api_data="hanako-7")
+
+        assert browser.open_list("mail", q="hanako").context["meaning"].is_by_address
+        assert browser.listed("mail", q="hanako-")[0].api_data == "hanako-7"
+
+    def test_at_most_200_values_are_taken(self, browser):
+        values = [f"max{number:03}" for number in range(205)]
+        models.Mail.objects.bulk_create(factories.MailFactory.build(api_data=each) for each in values * 2)
+
+        answer = browser.open_list("mail", q="max")
+
+        assert answer.context["meaning"].words == "the first 200 API data that begin with “max”"
+        assert answer.context["cl"].queryset.count() == 400
+
+    def test_a_beginning_that_most_mails_have_is_stopped(self, browser, mail, monkeypatch):
+        monkeypatch.setattr(search, "SECONDS", 0)
+
+        answer = browser.open_list("mail", q="cmp-2026")
+
+        assert answer.status_code == 200
+        assert "took too long" in answer.content.decode()
+        assert answer.context["ways_on"] == []
+
+    @pytest.mark.parametrize("between", [" ", ", ", ";", "\u3000", "、", "\t"])
+    def test_several_ids_and_values_are_found(self, browser, people, between):
+        first, second, third, _ = people
+        models.Mail.objects.filter(pk=third.pk).update(api_data="order-3")
+        models.Mail.objects.filter(pk=second.pk).update(api_data="ORDER-2")
+
+        def found(*values):
+            return {mail.pk for mail in browser.listed("mail", q=between.join(map(str, values)))}
+
+        assert found(first.pk, third.pk) == {first.pk, third.pk}
+        assert found(first.message_id, second.message_id) == {first.pk, second.pk}
+        assert found("order-2", "order-3", "order-4") == {second.pk, third.pk}
+        assert found("nothing", "order-8") == set()
+
+    @pytest.mark.parametrize(
+        ("typed", "found"),
+        [
+            ("Hanako <hanako@example.jp>; hana@example.jp", [1, 3]),
+            ('"Yamada, Hanako" <hanako.yamada@example.jp>, <hana@example.jp>', [0, 3]),
+            ("To: hanako@example.jp", [1]),
+            ("to=<hanako@example.jp>, relay=mx.example.jp[192.0.2.1]:25, status=bounced", [1]),
+            ("山田様（hanako@example.jp）", [1]),
+            ("hanako@example.jp からの返信", [1]),
+            ("hanako＠example.jp、hana＠example.jp", [1, 3]),
+        ],
+    )
+    def test_addresses_are_found_inside_a_line(self, browser, people, typed, found):
+        answer = browser.open_list("mail", q=typed)
+
+        assert {mail.pk for mail in answer.context["cl"].result_list} == {people[each].pk for each in found}
+        assert answer.context["meaning"].address == (people[found[0]].recipient if len(found) == 1 else "")
+
     @pytest.mark.parametrize("typed", ["CMP-2026-11-BF", "cmp-2026-11-bf", "ＣＭＰ-2026-11-ＢＦ"])
     def test_api_data_is_found_in_either_case(self, browser, mail, typed):
         assert browser.listed("mail", q=typed) == [mail]
@@ -282,7 +368,7 @@ class TestTimeLimit:
 
     @pytest.fixture
     def slow(self, monkeypatch):
-        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 0.05)
+        monkeypatch.setattr(search, "SECONDS", 0.05)
         monkeypatch.setattr(search, "_with_subject", lambda mails, text: self.slowly(mails))
 
     def slowly(self, mails):
@@ -335,7 +421,7 @@ class TestTimeLimit:
         def count(mails, changelist):
             return list(self.slowly(mails))
 
-        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 1)
+        monkeypatch.setattr(search, "SECONDS", 1)
         monkeypatch.setattr(shares, "of", count)
 
         answer = browser.open_list("mail", q="ブラック")
@@ -352,7 +438,7 @@ class TestTimeLimit:
 
     @pytest.mark.parametrize("typed", ["taro@example.net", "order-1", "@example.net"])
     def test_what_an_index_finds_has_no_limit(self, browser, monkeypatch, typed):
-        monkeypatch.setattr(search, "SECONDS_OF_SUBJECTS", 0)
+        monkeypatch.setattr(search, "SECONDS", 0)
         mail = factories.MailFactory(recipient="taro@example.net", api_data="order-1")
 
         assert browser.listed("mail", q=typed) == [mail]

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, assert_type
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.urls import include, path
 
 import cmc_webhooks
 from cmc_webhooks import erasure, feed, maintenance, sending, signals, status, suppression, tasks, testing
+from cmc_webhooks.admin.panel import MailHistoryMixin
 from cmc_webhooks.api.permissions import MayView
 from cmc_webhooks.api.webhook import describe_webhook
 from cmc_webhooks.contrib_health import CmcWebhooks
@@ -36,6 +38,13 @@ urlpatterns = [
 
 class MayViewInShop(MayView):
     """A permission of the project."""
+
+
+class UserMails(MailHistoryMixin):
+    """A mixin of the project, beside `admin.ModelAdmin`."""
+
+    def get_mail_addresses(self, obj: User) -> list[str]:
+        return [obj.email]
 
 
 class ShopBackend(SuppressingBackend):

@@ -72,13 +72,17 @@ class TestBeginningWith:
         with django_assert_num_queries(1):
             found("a")
 
-    def test_is_read_by_an_index(self, addresses):
+    @pytest.mark.parametrize(("column", "is_partial"), [("address", False), ("api_data", True)])
+    def test_is_read_by_an_index(self, column, is_partial):
+        mails = [factories.MailFactory.build(**{column: f"ab{number}"}) for number in range(200)]
+        models.Mail.objects.bulk_create(mails)
         if connection.vendor != "mysql":
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")
         with CaptureQueriesContext(connection) as asked:
-            found("ab")
+            values = beginning_with(models.Mail.objects.all(), column, "ab", 500, is_partial=is_partial)
 
+        assert len(values) == 200
         with connection.cursor() as cursor:
             explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
             cursor.execute(
@@ -87,7 +91,9 @@ class TestBeginningWith:
             cursor.execute(explain + asked[0]["sql"])
             plan = str(cursor.fetchall())
         assert (
-            "cmc_mail_address" in plan or "Select tables optimized away" in plan or "cmc_mail_bounced" in plan
+            f"cmc_mail_{column}" in plan
+            or "Select tables optimized away" in plan
+            or "cmc_mail_bounced" in plan
         )
         assert "Seq Scan on cmc" not in plan
         assert "SCAN stored" not in plan

@@ -41,6 +41,21 @@ client.force_login(User.objects.create_superuser("staff"))
 print(client.get("/admin/cmc_webhooks/mail/").content.decode())
 """
 
+ORDER = """
+import json
+from django.contrib.auth.models import User
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
+from shop.models import Order
+
+order, request = Order.objects.get(), RequestFactory().get("/")
+request.user = User.objects.create_superuser("staff")
+client = Client(SERVER_NAME="your.example.com")
+client.force_login(request.user)
+page = client.get(f"/admin/shop/order/{order.pk}/change/").content.decode()
+print(json.dumps([page, render_to_string("shop/order.html", {"order": order}, request)]))
+"""
+
 
 @pytest.fixture
 def site(mysite_template, tmp_path):
@@ -76,7 +91,7 @@ class TestOwnObjects:
     PAGE = "howto/own-objects"
 
     def test_are_found_for_a_mail_and_linked_in_the_admin(self, site):
-        related, settings, ask, shown = mysite.blocks(self.PAGE)
+        related, settings, ask, shown = mysite.blocks(self.PAGE)[:4]
         site.put(related)
         site.put(settings)
         site.shell(f'from shop.models import Order\nOrder.objects.create(number="A-1001", email="{HANAKO}")')
@@ -96,6 +111,23 @@ class TestOwnObjects:
             print(re.findall(r'href="/admin/shop/order/[^>]*>([^<]*)', client.get(url).content.decode()))
             """.replace("\n            ", "\n").replace("print(re", "import re\nprint(re")
         )
+
+    def test_show_their_mails(self, site):
+        setting, admin, template, ask = mysite.blocks(self.PAGE)[4:]
+        site.put(setting)
+        site.write(admin.path, admin.text)
+        site.write("shop/templates/shop/order.html", template.text)
+        site.shell(f'from shop.models import Order\nOrder.objects.create(number="A-1001", email="{HANAKO}")')
+        with site.serving():
+            site.post("bounces", testing.bounce(api_data="A-1001", subject="Your order"))
+            site.post("deliveries", testing.delivery(recipient=HANAKO, subject="Our news"))
+
+        page, tag = json.loads(site.shell(ORDER))
+
+        for text in ("Your order", "Our news", "No such mailbox"):
+            assert text in page
+            assert text in tag
+        assert site.shell(ask.text) == "A-1001 bounced\n"
 
     def test_are_sent_as_the_tutorial_does(self, site):
         sent = site.shell(

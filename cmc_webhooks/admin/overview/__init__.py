@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from cmc_webhooks.admin.overview.page import view
+from cmc_webhooks.admin.overview.top import summary
 
-__all__ = ["view"]
+__all__ = ["summary", "view"]

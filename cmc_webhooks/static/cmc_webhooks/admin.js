@@ -19,3 +19,39 @@ document.addEventListener("DOMContentLoaded", () => {
         });
     }
 });
+
+// The boxes before the rows of a list: one for all, and Shift for all between two.
+document.addEventListener("DOMContentLoaded", () => {
+    const all = document.querySelector("#action-toggle");
+    const boxes = [...document.querySelectorAll("#result_list .action-select")];
+    const note = document.querySelector(".cmc-selected");
+    if (!all || !note || boxes.length === 0) {
+        return;
+    }
+    let last = 0;
+    const show = () => {
+        const number = boxes.filter((box) => box.checked).length;
+        for (const box of boxes) {
+            box.closest("tr").classList.toggle("selected", box.checked);
+        }
+        all.checked = number === boxes.length;
+        note.hidden = number === 0;
+        note.lastElementChild.textContent = number;
+    };
+    all.addEventListener("click", () => {
+        for (const box of boxes) {
+            box.checked = all.checked;
+        }
+        show();
+    });
+    boxes.forEach((box, at) => box.addEventListener("click", (event) => {
+        if (event.shiftKey) {
+            for (const between of boxes.slice(Math.min(at, last), Math.max(at, last) + 1)) {
+                between.checked = box.checked;
+            }
+        }
+        last = at;
+        show();
+    }));
+    show();
+});
