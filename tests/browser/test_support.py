@@ -77,8 +77,8 @@ class TestSupport:
         with (tmp_path / "mails.csv").open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == shown > 0
-        assert {row["status"] for row in rows} == {"failed"}
-        assert rows[0]["subject"] == "ご注文の確認"
+        assert {row["Status"] for row in rows} == {"Failed"}
+        assert rows[0]["Subject"] == "ご注文の確認"
 
     def test_copies_an_id(self, open_page):
         page = open_page()
@@ -154,7 +154,7 @@ class TestSupport:
             page.click("text=Export as CSV")
 
         text = download.value.path().read_text(encoding="utf-8-sig")
-        found = {row["address"]: row["all_reasons"] for row in csv.DictReader(text.splitlines())}
-        assert found["full@example.jp"] == "soft"
-        assert all("soft" in reasons for reasons in found.values())
+        found = {row["Address"]: row["All reasons"] for row in csv.DictReader(text.splitlines())}
+        assert found["full@example.jp"] == "Temporary problems in a row"
+        assert all("Temporary problems in a row" in reasons for reasons in found.values())
         assert "hanako@example.jp" not in found

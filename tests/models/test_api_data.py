@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from cmc_webhooks.models import Mail
 from cmc_webhooks.models.api_data import api_data_of, has_api_data
-from tests.helpers import factories
+from tests.helpers import factories, plans
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +74,18 @@ class TestForObjects:
             found = set(Mail.objects.for_objects(users))
 
         assert found == {mail for mail in mails if mail.api_data != "A-60"}
+
+    def test_uses_the_index(self):
+        for number in range(300):
+            factories.MailFactory(api_data=f"A-{number}")
+        plans.analyse()
+        users = [User(username=f"A-{number}") for number in range(5)]
+
+        for found in (Mail.objects.for_objects(users), Mail.objects.for_object(users[0])):
+            with CaptureQueriesContext(connection) as captured:
+                assert list(found.order_by("-created_at", "-pk")[:21])
+            (query,) = captured.captured_queries
+            assert "cmc_mail_api_data" in plans.plan_of(query["sql"])
 
     def test_finds_nothing_for_objects_without_a_value(self):
         factories.MailFactory(api_data="")
