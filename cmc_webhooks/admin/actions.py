@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import audit, erasure, maintenance, wire
-from cmc_webhooks.admin import timeline
+from cmc_webhooks.admin import markup, timeline
 from cmc_webhooks.db import transactions
 from cmc_webhooks.erasure import blanking
 from cmc_webhooks.models import RejectedEvent, Trail, routing
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 LIMIT = 500
 """Maximum rows per action. The confirmation page has a field for each, and Django reads at most 1,000."""
+
+NAMED = 20
+"""Maximum lines that a confirmation page shows."""
 
 PEOPLE = 20
 """Maximum addresses erased at once. Each one reads whole tables."""
@@ -156,6 +159,9 @@ class Redeliver(Action):
         text = gettext("Send these signals again? %(numbers)s")
         return text % {"numbers": _numbers(redeliver.count(self.events))}
 
+    def details(self) -> list[Any]:
+        return named([markup.short(f"{mail.recipient} {mail.subject}".strip()) for mail in self.chosen])
+
     def do(self) -> ActionResult:
         enqueued = redeliver.redeliver(routing.write_alias(), self.events, actor=self.actor)
         return ActionResult(gettext("Sent again: %(numbers)s") % {"numbers": _numbers(enqueued)})
@@ -187,6 +193,9 @@ class Retry(Action):
         count = len(self.chosen)
         text = ngettext("Read %(count)d event again?", "Read %(count)d events again?", count)
         return text % {"count": count}
+
+    def details(self) -> list[Any]:
+        return named([f"{event.event_type}: {markup.short(event.error)}" for event in self.chosen])
 
     def do(self) -> ActionResult:
         using = routing.write_alias()
@@ -246,6 +255,14 @@ class Erase(Action):
             refused,
         )
         return ActionResult(f"{text} {rest % {'count': refused}}", messages.WARNING)
+
+
+def named(lines: list[Any]) -> list[Any]:
+    """Return the first lines, and how many others there are."""
+    if len(lines) <= NAMED:
+        return lines
+    text = ngettext("and %(count)d more", "and %(count)d more", len(lines) - NAMED)
+    return [*lines[:NAMED], text % {"count": len(lines) - NAMED}]
 
 
 def _ask(

@@ -37,6 +37,9 @@ class Acknowledge(actions.Action):
             "count": count
         }
 
+    def details(self) -> list[Any]:
+        return actions.named([alert.sentence for alert in self.chosen])
+
     def do(self) -> actions.ActionResult:
         number = alerts.acknowledge([alert.pk for alert in self.chosen], self.actor)
         text = ngettext("%(count)d alert acknowledged.", "%(count)d alerts acknowledged.", number)

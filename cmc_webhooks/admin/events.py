@@ -151,7 +151,13 @@ class DeliveryEventAdmin(MailEventAdmin):
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
         (_("Mail"), {"fields": ("whole_mail", "about")}),
-        (_("As received"), {"fields": ("status", "source_ip", "sender_ip", "further", "brought_by")}),
+        (
+            _("As received"),
+            {
+                "fields": ("status", "source_ip", "sender_ip", "further", "brought_by"),
+                "classes": ("collapse",),
+            },
+        ),
     )
 
     occurred_on = base.when_of(DeliveryEvent, "occurred_at")
@@ -172,7 +178,10 @@ class BounceEventAdmin(MailEventAdmin):
     fieldsets = (
         (None, {"fields": ("badge", "meaning", "answer", "occurred", "received")}),
         (_("Mail"), {"fields": ("whole_mail", "about")}),
-        (_("As received"), {"fields": ("bounce_code", "further", "brought_by")}),
+        (
+            _("As received"),
+            {"fields": ("bounce_code", "further", "brought_by"), "classes": ("collapse",)},
+        ),
     )
 
     occurred_on = base.when_of(BounceEvent, "occurred_at")
@@ -198,7 +207,10 @@ class BlockEventAdmin(BroughtBy):
             {"fields": ("whole_address", "server_composition", "why", "bounce_code", "times")},
         ),
         (_("Times"), {"fields": ("occurred", "received")}),
-        (_("As received"), {"fields": ("as_sent", "brought_by")}),
+        (
+            _("As received"),
+            {"fields": ("as_sent", "brought_by"), "classes": ("collapse",)},
+        ),
     )
 
     occurred_on = base.when_of(BlockEvent, "occurred_at")

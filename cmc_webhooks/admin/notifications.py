@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import auth
-from cmc_webhooks.admin import actions, base, filters, markup, ways_out
+from cmc_webhooks.admin import actions, arrivals, base, filters, markup, timeline, ways_out
 from cmc_webhooks.models import Notification, RejectedEvent, Trail
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class NotificationAdmin(base.ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("received", "source", "event_type", "server_composition")}),
-        (_("Events"), {"fields": ("new_events", "repeated_events", "rejected_events")}),
+        (_("Events"), {"fields": ("new_events", "repeated_events", "rejected_events", "brought")}),
     )
 
     received_on = base.when_of(Notification, "received_at")
@@ -36,6 +36,19 @@ class NotificationAdmin(base.ReadOnlyAdmin):
     new_events = base.number_of(Notification, "new")
     repeated_events = base.number_of(Notification, "repeated")
     rejected_events = base.number_of(Notification, "rejected")
+
+    @admin.display(description=_("new events"))
+    def brought(self, notification: Notification) -> SafeString | str:
+        """Return the events that the notification brought, with links to those that the user may open."""
+        links = getattr(notification, "links", None)
+        found = arrivals.events(notification, links) if links else None
+        return found or self.get_empty_value_display()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        notification = super().get_object(request, object_id, from_field)
+        if notification is not None:
+            notification.links = timeline.Links(self.admin_site, request)  # for `brought`
+        return notification
 
 
 @admin.register(RejectedEvent)

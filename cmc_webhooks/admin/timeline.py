@@ -33,6 +33,10 @@ FEWEST_FOLDED = 3
 """Deferrals in a row that are shown as one."""
 OTHERS = 10
 """Maximum other mails of each kind on a mail's page."""
+MOST_RECIPIENTS = 200
+"""Other recipients of a message that are read, sorted and counted."""
+_FIRST = (BOUNCED, DeliveryStatus.FAILED, DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED)
+"""Statuses of other recipients that are shown first, in this order; those who have the mail come last."""
 
 
 class Summary(NamedTuple):
@@ -58,10 +62,14 @@ class Other(NamedTuple):
 
 
 class Others(NamedTuple):
-    """Some other mails, and the URL of the list with all of them if there are more."""
+    """Some other mails, and the URL of the list with all of them if there are more.
+
+    `number` is how many there are, as text; "" if they were not counted.
+    """
 
     mails: list[Other]
     more: str
+    number: str = ""
 
 
 class Entry(NamedTuple):
@@ -185,10 +193,20 @@ def _folded(group: list[tuple[DeliveryEvent | BounceEvent, Entry]]) -> list[Entr
 
 
 def same_message(mail: Mail, links: Links, search: str) -> Others:
-    """Return the mails to other recipients of the same message. `search` is the URL of the list of mails."""
-    found = history.other_recipients(mail, OTHERS + 1)
+    """Return the mails to other recipients of the same message: not delivered first, then by address.
+
+    `search` is the URL of the list of mails.
+    """
+    found = history.other_recipients(mail, MOST_RECIPIENTS + 1)
+    number = f"{MOST_RECIPIENTS}+" if len(found) > MOST_RECIPIENTS else str(len(found) or "")
+    found.sort(key=_by_status)
     others = [_other(each, links, each.recipient) for each in found[:OTHERS]]
-    return Others(others, _search(search, mail.message_id) if len(found) > OTHERS else "")
+    return Others(others, _search(search, mail.message_id) if len(found) > OTHERS else "", number)
+
+
+def _by_status(mail: Mail) -> tuple[int, str]:
+    is_last = mail.status == DeliveryStatus.SUCCEEDED
+    return _FIRST.index(mail.status) if mail.status in _FIRST else len(_FIRST) + is_last, mail.address
 
 
 def same_address(mail: Mail, links: Links, search: str) -> Others:

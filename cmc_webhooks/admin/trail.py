@@ -29,7 +29,7 @@ class TrailAdmin(base.ReadOnlyAdmin):
     search_help_text = _("Type the whole address.")
     fieldsets = (
         (None, {"fields": ("when", "what", "via", "who", "reason", "number")}),
-        (_("Details"), {"fields": ("address_hash", "all_details")}),
+        (_("Details"), {"fields": ("address_hash", "all_details"), "classes": ("collapse",)}),
     )
 
     done_on = base.when_of(Trail, "at")

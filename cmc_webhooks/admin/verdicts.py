@@ -215,6 +215,16 @@ class AddressLinks:
         """Return whether the user may see verdicts: with the permission to see mails, or decisions."""
         return self._may_view(Mail) or self._may_view(Suppression)
 
+    def suppressed(self) -> str:
+        """Return the URL of the list of suppressed addresses; "" if the user may not open it."""
+        return self.url("suppressed") if self._may_view(Suppression) else ""
+
+    def list_of_mails(self) -> str:
+        """Return the URL of the list of mails; "" if the user may not open it."""
+        if not self._may_view(Mail):
+            return ""
+        return reverse("admin:cmc_webhooks_mail_changelist", current_app=self._site.name)
+
     def page(self, address: str) -> str:
         """Return the URL of an address's page; "" if the user may not open it."""
         if not self._may_view(Suppression):
@@ -288,10 +298,8 @@ class AddressLinks:
 
     def mails(self, address: str) -> str:
         """Return the URL of the list of mails to an address; "" if the user may not open it."""
-        if not self._may_view(Mail):
-            return ""
-        url = reverse("admin:cmc_webhooks_mail_changelist", current_app=self._site.name)
-        return f"{url}?{urlencode({'q': address})}"
+        url = self.list_of_mails()
+        return f"{url}?{urlencode({'q': address})}" if url else ""
 
     def form_url(self, address: str) -> str:
         """Return the URL of the form for a decision about this address; "" if the user may not open it."""

@@ -9,14 +9,11 @@ from django.utils.translation import ngettext
 
 from cmc_webhooks import maintenance
 from cmc_webhooks.admin import markup
-from cmc_webhooks.admin.actions import Action, ActionResult
+from cmc_webhooks.admin.actions import Action, ActionResult, named
 from cmc_webhooks.admin.signal_calls import described
 from cmc_webhooks.models import PendingSignal, RejectedEvent, routing
 from cmc_webhooks.models.notifications import IS_OPEN
 from cmc_webhooks.reprocessing import dead_signals, rejections
-
-NAMED = 20
-"""Maximum lines that a confirmation page shows."""
 
 
 class SendAgain(Action):
@@ -42,7 +39,7 @@ class SendAgain(Action):
         return text % {"count": count}
 
     def details(self) -> list[Any]:
-        return _named(described(self.chosen, self.links))
+        return named(described(self.chosen, self.links))
 
     def do(self) -> ActionResult:
         sent = dead_signals.send_again(routing.write_alias(), [list(self.chosen)], self.actor)
@@ -76,7 +73,7 @@ class DismissSignals(Action):
         return text % {"count": count}
 
     def details(self) -> list[Any]:
-        return _named(described(self.chosen, self.links))
+        return named(described(self.chosen, self.links))
 
     def do(self) -> ActionResult:
         done = dead_signals.dismiss(routing.write_alias(), [list(self.chosen)], self.actor)
@@ -103,7 +100,7 @@ class DismissEvents(Action):
         return text % {"count": count}
 
     def details(self) -> list[Any]:
-        return _named([f"{event.event_type}: {markup.short(event.error)}" for event in self.chosen])
+        return named([f"{event.event_type}: {markup.short(event.error)}" for event in self.chosen])
 
     def do(self) -> ActionResult:
         using = routing.write_alias()
@@ -112,11 +109,3 @@ class DismissEvents(Action):
         done = rejections.dismiss(using, chosen.filter(pk__in=keys), self.actor)
         text = ngettext("%(count)d event dismissed.", "%(count)d events dismissed.", done)
         return ActionResult(text % {"count": done})
-
-
-def _named(lines: list[Any]) -> list[Any]:
-    """Return the first lines, and how many others there are."""
-    if len(lines) <= NAMED:
-        return lines
-    text = ngettext("and %(count)d more", "and %(count)d more", len(lines) - NAMED)
-    return [*lines[:NAMED], text % {"count": len(lines) - NAMED}]

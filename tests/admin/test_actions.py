@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connections
 from django.urls import reverse
+from django.utils.html import escape
 
 from cmc_webhooks import models
 from cmc_webhooks.admin import actions
@@ -173,3 +174,36 @@ class TestActions:
         )
 
         assert answer.status_code == 400
+
+
+class TestConfirmPages:
+    """A question names whom or what it is about, the first ones of many."""
+
+    def ask(self, browser, name, action, rows):
+        keys = [str(row.pk) for row in rows]
+        asked = {"action": action, "_selected_action": keys, "index": "0"}
+        return browser.post(reverse(f"admin:cmc_webhooks_{name}_changelist"), asked).content.decode()
+
+    def test_name_the_mails(self, browser):
+        mails = factories.MailFactory.create_batch(23, subject="ご予約の確認")
+
+        page = self.ask(browser, "mail", "redeliver", mails)
+
+        details = page.partition('class="cmc-details"')[2].partition("</ul>")[0]
+        assert details.count("ご予約の確認") == 20
+        assert "and 3 more" in details
+        assert any(mail.recipient in details for mail in mails)
+
+    def test_name_the_events_that_are_read_again(self, browser):
+        page = self.ask(
+            browser, "rejectedevent", "retry", [factories.RejectedEventFactory(error="no such thing")]
+        )
+
+        assert "no such thing" in page.partition('class="cmc-details"')[2]
+
+    def test_name_the_alerts(self, browser):
+        alert = factories.AlertFactory()
+
+        page = self.ask(browser, "alert", "acknowledge", [alert])
+
+        assert escape(alert.sentence) in page.partition('class="cmc-details"')[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone, translation
@@ -128,3 +128,43 @@ class TestD51:
 
         assert text in page
         assert ("Waiting at CMC for" in page) is (text.startswith("Waiting"))
+
+
+class TestOtherRecipients:
+    def test_are_counted_and_those_without_the_mail_come_first(self, browser, open_hook):
+        for name, status in (
+            ("a", "succeeded"),
+            ("b", "failed"),
+            ("c", "queued"),
+            ("d", "succeeded"),
+            ("e", "failed"),
+        ):
+            open_hook.send(
+                "deliveries", delivery("<1@x>", to=f"{name}@example.jp", status=status), api_key=None
+            )
+        mail = models.Mail.objects.get(recipient="c@example.jp")
+
+        answer = browser.open_page(mail)
+
+        shown = re.findall(
+            r">(\w)@example.jp<", "".join(str(each.link) for each in answer.context["same_message"].mails)
+        )
+        assert shown == ["b", "e", "a", "d"]
+        assert "(4)" in content_of(answer).partition("cmc-same-message")[2].partition("</h2>")[0]
+
+
+class TestErasedMail:
+    @pytest.mark.parametrize(
+        ("language", "text"),
+        [
+            ("en", "Personal data of this mail was erased on 2026-11-20."),
+            ("ja", "このメールの個人データは 2026-11-20 に消去されました。"),
+        ],
+    )
+    def test_says_when_it_was_erased(self, browser, language, text):
+        mail = factories.MailFactory(
+            erased_at=datetime(2026, 11, 20, 3, tzinfo=UTC), recipient="", subject=""
+        )
+
+        with translation.override(language):
+            assert text in content_of(browser.open_page(mail))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from cmc_webhooks.admin.overview.page import view
-from cmc_webhooks.admin.overview.top import summary
+from cmc_webhooks.admin.overview.top import start
 
-__all__ = ["summary", "view"]
+__all__ = ["start", "view"]

@@ -9,7 +9,7 @@ from django.contrib.admin.sites import all_sites
 from django.urls import reverse
 
 from cmc_webhooks import auth
-from cmc_webhooks.admin import filters
+from cmc_webhooks.admin import filters, search, verdicts
 from cmc_webhooks.admin.overview import figures, periods, unusual
 from cmc_webhooks.admin.overview.links import Links
 from cmc_webhooks.models import Mail, routing
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest
 
-__all__ = ["summary"]
+__all__ = ["start", "summary"]
 
 
 def summary(request: HttpRequest) -> dict[str, Any]:
@@ -46,6 +46,19 @@ def summary(request: HttpRequest) -> dict[str, Any]:
         "period": filters.PeriodFilter.periods[periods.DEFAULT].label,
         "before": periods.name_of_before(scope.days),
         "outcomes": figures.cards(by_day, before, Links(site, scope)),
+    }
+
+
+def start(request: HttpRequest) -> dict[str, Any]:
+    """Return what index pages begin with: the summary, the search for mails, and the suppressed addresses."""
+    site = _site(request)
+    if site is None:
+        return {}
+    links = verdicts.AddressLinks(site, request)
+    return summary(request) | {
+        "search_url": links.list_of_mails(),
+        "search_help": search.HELP,
+        "suppressed_url": links.suppressed(),
     }
 
 
