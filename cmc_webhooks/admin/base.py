@@ -160,8 +160,11 @@ class ReadOnlyAdmin(ModelAdmin):
                 days = first if first == last else _("%(first)s to %(last)s") % {"first": first, "last": last}
                 yield Tool(_("Search %(days)s only") % {"days": days}, changelist.url_of_days(meaning.fewer))
             return
-        if meaning.is_found and not changelist.result_count and changelist.has_active_filters:
-            everything = changelist.get_query_string(remove=list(changelist.get_filters_params()))
+        filtered_by = changelist.get_filters_params().keys()
+        # The limit of a foreign key, in a popup, is no filter that a person chose.
+        is_hiding = changelist.has_active_filters and filtered_by <= self.filter_parameters()
+        if meaning.is_found and not changelist.result_count and is_hiding:
+            everything = changelist.get_query_string(remove=list(filtered_by))
             number = changelist.in_time(lambda: capped(self.matching(meaning)))
             if number not in (None, "0"):
                 label = _("None with this filter; %(number)s without it.") % {"number": number}

@@ -238,10 +238,11 @@ class BlockEventAdmin(BroughtBy):
         return markup.json_text(block.raw)
 
     def searched_address(self, request: HttpRequest) -> str:
-        return request.GET.get("q", "")
+        return search.address_in(request.GET.get("q", ""))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        address = wire.canonical_mailbox(search_term)[:ADDRESS_LENGTH]
-        return (queryset.filter(address=address) if address else queryset), False
+        meant = map(wire.canonical_mailbox, search.addresses_in(search_term))
+        addresses = [each[:ADDRESS_LENGTH] for each in meant if each]
+        return (queryset.filter(address__in=addresses) if addresses else queryset), False

@@ -143,6 +143,18 @@ def plain(typed: str) -> str:
     return text
 
 
+def addresses_in(typed: str) -> list[str]:
+    """Return the texts that may be the address that is meant: as typed, plain, and the addresses inside."""
+    text = plain(typed)
+    return list(dict.fromkeys(filter(None, (typed, text, *_distinct(_ADDRESS.findall(text))))))
+
+
+def address_in(typed: str) -> str:
+    """Return the only address in a text, the text if there is none or more than one."""
+    found = _distinct(_ADDRESS.findall(plain(typed)))
+    return found[0] if len(found) == 1 else typed
+
+
 def _nfkc(text: str) -> str:
     """Normalise a text of a length that a person types: the time grows with the square of the length."""
     return unicodedata.normalize("NFKC", text) if len(text) <= LONGEST else text

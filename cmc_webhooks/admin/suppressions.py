@@ -22,6 +22,7 @@ from cmc_webhooks.admin import (
     deciding,
     export,
     markup,
+    search,
     suppressed,
     suppression_forms,
     verdicts,
@@ -211,11 +212,11 @@ class SuppressionAdmin(base.ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        key = wire.address_key(wire.canonical_mailbox(search_term))
-        return (queryset.filter(address_key=key) if search_term else queryset), False
+        keys = [wire.address_key(wire.canonical_mailbox(each)) for each in search.addresses_in(search_term)]
+        return (queryset.filter(address_key__in=keys) if search_term else queryset), False
 
     def searched_address(self, request: HttpRequest) -> str:
-        return request.GET.get("q", "")
+        return search.address_in(request.GET.get("q", ""))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from cmc_webhooks import audit
-from cmc_webhooks.admin import base, filters, markup
+from cmc_webhooks.admin import base, filters, markup, search
 from cmc_webhooks.models import Trail
 
 if TYPE_CHECKING:
@@ -44,5 +44,8 @@ class TrailAdmin(base.ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         if search_term:
-            queryset = queryset.filter(address_hash__in=audit.address_hashes(search_term))
+            hashes = [
+                each for text in search.addresses_in(search_term) for each in audit.address_hashes(text)
+            ]
+            queryset = queryset.filter(address_hash__in=hashes)
         return queryset, False

@@ -59,6 +59,14 @@ class TestD42:
         everything = browser.get(popup(limit, q="order")).context["cl"]
         assert everything.result_count == 30
 
+    def test_no_link_leads_out_of_the_limit(self, browser, mails, limit):
+        queued = models.Mail.objects.get(status="queued")
+
+        for more in ({}, {"status": "failed"}):
+            assert browser.get(popup(limit, q=queued.recipient, **more)).context["ways_on"] == []
+        [way] = browser.get(popup({}, q=queued.recipient, status="failed")).context["ways_on"]
+        assert "_popup=1" in way.url
+
     def test_another_limit_is_refused(self, browser, mails, limit):
         for other in ({"status__in": "queued"}, {"reason__contains": "x"}, {"subject": "order"}):
             assert browser.get(popup(other)).status_code == 400

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.expressions import RawSQL
 from django.utils import timezone, translation
 
-from cmc_webhooks import models, timezones
+from cmc_webhooks import audit, models, timezones
 from cmc_webhooks.admin import search, shares
 from tests.admin.conftest import browser_of
 from tests.helpers import factories
@@ -102,6 +102,28 @@ class TestD37:
 
         assert {each.address for each in answer.context["cl"].result_list} == {ADDRESS, "jiro@example.jp"}
         assert answer.context["meaning"].words == "the addresses “taro@example.jp”, “jiro@example.jp”"
+
+    @pytest.mark.parametrize(
+        "typed", [*TYPED, "to=<taro@example.jp>, relay=mx", "Taro <TARO@example.jp>"], ids=ascii
+    )
+    @pytest.mark.parametrize("name", ["blockevent", "suppression", "trail"])
+    def test_finds_the_address_in_lists_of_addresses(self, browser, typed, name):
+        hashed = audit.address_hashes(ADDRESS)[0]
+        made = {
+            "blockevent": lambda: factories.BlockEventFactory(address=ADDRESS),
+            "suppression": lambda: factories.SuppressionFactory(address=ADDRESS),
+            "trail": lambda: factories.TrailFactory(address_hash=hashed),
+        }[name]()
+        {
+            "blockevent": factories.BlockEventFactory,
+            "suppression": factories.SuppressionFactory,
+            "trail": factories.TrailFactory,
+        }[name]()
+
+        answer = browser.open_list(name, q=typed)
+
+        assert list(answer.context["cl"].result_list) == [made]
+        assert name == "trail" or answer.context["statement"].address == ADDRESS
 
     @pytest.mark.parametrize(
         "typed", ["", "、。", '""', "\u200b", "mailto:", "x" * 5000, "\0", "()"], ids=ascii
