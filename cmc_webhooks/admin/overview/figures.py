@@ -171,4 +171,5 @@ def _change_of_share(now: str, before: str, difference: int) -> str:
         return ""
     if now == before:
         return _("= as before")
-    return (_("↑ up from %s") if difference > 0 else _("↓ down from %s")) % before
+    text = _("↑ up from %s") if difference > 0 else _("↓ down from %s")
+    return text % before.replace(" ", "\N{NO-BREAK SPACE}")

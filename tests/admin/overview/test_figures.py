@@ -26,8 +26,8 @@ class TestCards:
 
         assert found == {
             "mails": "↑ 20 % more than before (100)",
-            "succeeded": "↓ down from 95.0 %",
-            "bounced": "↑ up from 5.0 %",
+            "succeeded": "↓ down from 95.0\xa0%",
+            "bounced": "↑ up from 5.0\xa0%",
         }
 
     @pytest.mark.parametrize(
