@@ -240,7 +240,10 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "transactional": ("Whether the recipient asked for the mail, such as a password reset.", False),
     "after": ("The `cursor` of the answer before; without it, only the newest cursor is returned.", None),
     "kind__in": ("One of these kinds, with commas between them; by default all that one may see.", ["mail"]),
-    "changed_after": ("A `cursor` of `changes/`: the mails that changed after it.", None),
+    "changed_after": (
+        "A `cursor` of `changes/`: the mails that changed after it, if at most 10,000 changes follow it.",
+        None,
+    ),
     "reason": ("One of the reasons that forbid it is this one.", "hard"),
     "If-None-Match": ("The ETag of an answer that one has already.", None),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
 from rest_framework import exceptions
 
 from cmc_webhooks import feed
@@ -15,6 +14,10 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 __all__ = ["changed_after", "cursor", "state"]
+
+
+MOST = 10_000
+"""Changes behind a cursor that one list of mails is searched for, as a list of keys."""
 
 
 class FeedIsOff(exceptions.APIException):
@@ -61,9 +64,16 @@ def cursor(name: str, text: str, now: feed.State) -> feed.Cursor:
 
 
 def changed_after(queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-    """Return the mails that changed after a cursor of the feed, the erased ones included."""
+    """Return the mails that changed after a cursor of the feed, the erased ones included.
+
+    It refuses a cursor that more than 10,000 changes follow: `changes/` leads through them.
+    """
     place = cursor(name, value, state(number=False))
-    # A replica may lack what the cursor has passed
-    using = routing.write_alias()
-    later = Change._default_manager.using(using).filter(Q(seq__gt=place.seq) | Q(seq=None))
-    return queryset.using(using).filter(pk__in=later.values("key"))
+    using = routing.write_alias()  # a replica may lack what the cursor has passed
+    stored = Change._default_manager.using(using)
+    # Those without a number first: they may get one meanwhile
+    later = (stored.filter(seq=None), stored.filter(seq__gt=place.seq).order_by("seq"))
+    keys = [key for found in later for key in found.values_list("key", flat=True)[: MOST + 1]]
+    if len(keys) > MOST:
+        raise exceptions.ValidationError({name: [f"More than {MOST:,} changes: follow changes/ instead."]})
+    return queryset.using(using).filter(pk__in=set(keys))

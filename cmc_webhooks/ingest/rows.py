@@ -186,7 +186,7 @@ def _columns(model: Any, record: wire.Record) -> tuple[dict[str, Any], dict[str,
     for name, room in _shared(model, kind):
         value = columns[name] = getattr(record, name)
         if room is not None and len(value) > room:
-            columns[name], cut[_wire_names(kind)[name]] = value[:room], value
+            columns[name], cut[_wire_names(kind).get(name, name)] = value[:room], value
     return columns, cut
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, transaction
 from django.db.models import F, Max, Value
 from django.db.models.functions import Greatest
@@ -90,7 +91,10 @@ def record_rows(rows: QuerySet[Any], kind: str) -> None:
     selected = rows.order_by().values_list(
         Value(kind), "pk", "server_composition", Value(_now(), output_field=Change._meta.get_field("at"))
     )
-    sql, parameters = selected.query.get_compiler(using).as_sql()
+    try:
+        sql, parameters = selected.query.get_compiler(using).as_sql()
+    except EmptyResultSet:  # of no keys
+        return
     with connection.cursor() as cursor:
         cursor.execute(_insert(connection) + sql, parameters)
 

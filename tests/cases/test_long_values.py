@@ -111,6 +111,13 @@ class TestC08:
         assert models.Notification.objects.get().server_composition == text[:255]
 
     @long
+    def test_holds_for_the_server_composition_of_a_block(self, open_hook, text):
+        answer = cases.send(open_hook, "blocks", {"email": "user@example.jp"}, server_composition=text)
+
+        assert answer.status_code == 200
+        assert models.BlockEvent.objects.get().server_composition == text[:255]
+
+    @long
     def test_holds_for_an_event_type_never_seen(self, open_hook, text):
         answer = cases.send(open_hook, text, {"to": "user@example.jp"}, server_composition=text)
 

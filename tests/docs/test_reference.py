@@ -206,7 +206,7 @@ class TestCommands:
         assert named == known - OF_EVERY_COMMAND - taken_as_words
 
     @pytest.mark.django_db
-    @pytest.mark.parametrize("name", sorted({*COMMANDS} - {"cmc_backfill", "cmc_simulate"}))
+    @pytest.mark.parametrize("name", sorted({*COMMANDS} - {"cmc_backfill", "cmc_changes", "cmc_simulate"}))
     def test_run_as_their_examples_say(self, language, name, cmc_webhook, tmp_path, monkeypatch, settings):
         monkeypatch.chdir(tmp_path)
         settings.CMC_WEBHOOKS_RETENTION = {"events": 400}
@@ -216,8 +216,8 @@ class TestCommands:
 
         call_command(*shlex.split(block.removeprefix("python manage.py ")), **options)
 
-    @pytest.mark.parametrize("name", ["cmc_backfill", "cmc_simulate"])
-    def test_are_understood_where_a_server_is_needed(self, language, name):
+    @pytest.mark.parametrize("name", ["cmc_backfill", "cmc_changes", "cmc_simulate"])
+    def test_are_understood_where_a_server_or_a_shell_is_needed(self, language, name):
         [block] = pages.blocks(listed("reference/commands", language)[name], "sh")
         parser = load_command_class("cmc_webhooks", name).create_parser("manage.py", name)
 

@@ -10,6 +10,7 @@ import pytest
 from cmc_webhooks import erasure, ingest, models, retention, suppression, wire
 from cmc_webhooks.conf import app_settings
 from cmc_webhooks.reprocessing import rebuild, rejections
+from cmc_webhooks.store import deletion
 from tests.conftest import bounce, delivery, notification
 from tests.helpers import factories
 
@@ -130,6 +131,11 @@ class TestRetention:
         [entry] = copy.follow()
         assert (entry.kind, entry.key, entry.server_composition, entry.row) == ("deleted", key, "pro", None)
         assert copy.rows == {}
+
+    def test_of_mails_that_another_process_deleted_records_nothing(self, copy):
+        deletion.remove_mails("default", [])
+
+        assert copy.follow() == []
 
     def test_records_deleted_blocks(self, copy):
         receive("blocks", {"created": "2023-01-25 14:06:07", "email": ADDRESS, "type": "2", "count": "1"})
