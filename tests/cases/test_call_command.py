@@ -14,6 +14,7 @@ from tests.management.test_every_command import (  # noqa: F401 - fixtures
     GIVEN,
     NAMES,
     command,
+    feed_is_on,
     harmless,
     history,
 )

@@ -100,7 +100,7 @@ class TestD21:
 
         out, line, code = prune(capsys)
 
-        kinds = "signals 0, notifications 5, rejected 0, events 6, mails 5, personal 1, alerts 0"
+        kinds = "signals 0, notifications 5, rejected 0, events 6, mails 5, personal 1, alerts 0, changes 0"
         assert out == f"{kinds} deleted or erased\n"
         assert line == "Some old rows stay: notifications 1 held by shop.Audit, mails 1 held by shop.Order"
         assert code == 3

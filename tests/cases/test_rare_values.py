@@ -40,6 +40,7 @@ READS = re.compile(r"\b(?:SELECT|WITH)\b.*|\(SELECT\b.*", re.DOTALL)
 """A statement that reads, without the settings before it. Those of UNION begin with a bracket on MariaDB."""
 
 OF_MAILS = {
+    "id__in": {"rare": "0185e93d-4990-8006-b576-638a9971be14,2b1c2d9e-57a4-8c1f-b0a1-5d2f5a0c9e77"},
     "message_id": {"rare": "<rare@example.com>"},
     "recipient": {"rare": "user@rare.example", "common": "user@half.example"},
     "sender": {"rare": "Rare <rare@shop.example>", "common": "half@shop.example"},
@@ -58,8 +59,11 @@ OF_MAILS = {
 
 OF_EVENTS = {
     name: OF_MAILS[name]
-    for name in ("message_id", "recipient", "sender", "domain", "api_data", "server_composition")
-} | {"server_composition__in": OF_MAILS["server_composition__in"]}
+    for name in ("id__in", "message_id", "recipient", "sender", "domain", "api_data", "server_composition")
+} | {
+    "mail": {"rare": "2b1c2d9e-57a4-8c1f-b0a1-5d2f5a0c9e77"},
+    "server_composition__in": OF_MAILS["server_composition__in"],
+}
 OF_DELIVERIES = OF_EVENTS | {
     "status": {"rare": "expired", "common": "succeeded"},
     "status__in": {"rare": "expired,none", "common": "expired,succeeded"},

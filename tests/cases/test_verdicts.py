@@ -90,7 +90,7 @@ class TestD19:
 
         number = len(answer["problems"]) or 1
         assert printed.splitlines()[:number] == answer["verdict"].splitlines() == page["verdict"].splitlines()
-        assert answer["problems"] == [text for text, _url in page["unusual"]]
+        assert answer["problems"] == [text for text, *_ in page["unusual"]]
         assert bool(answer["problems"]) != is_well
 
     def test_page_shows_it(self):
