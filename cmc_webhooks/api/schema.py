@@ -157,7 +157,8 @@ class HistorySchema(AutoSchema):
         return answers.get(self.view.action) or super().get_response_serializers()  # type: ignore[no-untyped-call,unused-ignore] # untyped
 
     def _has_etag(self) -> bool:
-        return bool(self.view.detail) and self.method == "GET"
+        is_page = self._is_list_view() and bool(getattr(self.view, "filter_backends", ()))
+        return self.method == "GET" and (bool(self.view.detail) or is_page)
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call,unused-ignore] # untyped

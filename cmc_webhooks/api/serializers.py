@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
@@ -30,6 +30,9 @@ from cmc_webhooks.models.querysets import ADDRESS_LENGTH, NAME_LENGTH
 from cmc_webhooks.models.suppressions import DECIDED
 from cmc_webhooks.statistics import reports
 from cmc_webhooks.suppression import lookup, rules
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 __all__ = [
     "LONGEST_TEXT",
@@ -62,10 +65,17 @@ LONGEST_TEXT = 10_000
 """Characters of a text in a list. Details and files hold texts whole."""
 
 
+def _shows(serializer: Any, model: type[Model]) -> bool:
+    """Return whether the user may view rows of a model. Where the API is described, all is shown."""
+    request, view = (serializer.context.get(name) for name in ("request", "view"))
+    is_described = getattr(view, "swagger_fake_view", False)  # set by drf-spectacular
+    return request is None or is_described or permissions.holds(request, "view", model)
+
+
 class _ListedSerializer(serializers.Serializer[Any]):
     """Base of the serializers of rows whose long texts are cut in lists. `truncated` names those, if any."""
 
-    sometimes = ("truncated",)
+    sometimes: tuple[str, ...] = ("truncated",)
     """Fields that not every row has."""
 
     truncated = serializers.SerializerMethodField()
@@ -153,13 +163,37 @@ class MailDetailSerializer(MailSerializer):
         return TimelineEventSerializer(history.timeline(mail), many=True).data
 
 
-_EVENT_FIELDS = ("id", "mail", "message_id", "recipient", "occurred_at", "received_at")
+_OF_WHO_VIEWS_MAILS = ("subject", "api_data")
+_EVENT_FIELDS = (
+    *("id", "mail", "message_id", "recipient", *_OF_WHO_VIEWS_MAILS, "server_composition"),
+    *("occurred_at", "received_at"),
+)
 
 
-class DeliveryEventSerializer(Described, _ListedSerializer, serializers.ModelSerializer[DeliveryEvent]):
-    """A step in the delivery of a mail; `mail` is the key of its mail."""
+class _OfMailSerializer(Described, _ListedSerializer):
+    """Base of the serializers of events: what they share with their mail, as far as the user may see it."""
+
+    sometimes = (*_ListedSerializer.sometimes, *_OF_WHO_VIEWS_MAILS)
+    meanings = {
+        "subject": "The mail's decoded subject; only for users with the permission view_mail.",
+        "api_data": "The mail's own reference at the sender; only for users with the permission view_mail.",
+    }
 
     mail = serializers.UUIDField(source="mail_id", read_only=True)
+    subject = serializers.CharField(source="mail.subject", read_only=True)
+    api_data = serializers.CharField(source="mail.api_data", read_only=True)
+    server_composition = serializers.CharField(source="mail.server_composition", read_only=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if not _shows(self, Mail):
+            for name in _OF_WHO_VIEWS_MAILS:
+                del fields[name]
+        return fields
+
+
+class DeliveryEventSerializer(_OfMailSerializer, serializers.ModelSerializer[DeliveryEvent]):
+    """A step in the delivery of a mail; `mail` is the key of its mail."""
 
     class Meta:
         model = DeliveryEvent
@@ -167,10 +201,8 @@ class DeliveryEventSerializer(Described, _ListedSerializer, serializers.ModelSer
         read_only_fields = fields
 
 
-class BounceEventSerializer(Described, _ListedSerializer, serializers.ModelSerializer[BounceEvent]):
+class BounceEventSerializer(_OfMailSerializer, serializers.ModelSerializer[BounceEvent]):
     """An error reported by a server or a returned mail; `mail` is the key of its mail."""
-
-    mail = serializers.UUIDField(source="mail_id", read_only=True)
 
     class Meta:
         model = BounceEvent
@@ -326,8 +358,7 @@ class AddressSerializer(VerdictSerializer):
     def get_fields(self) -> dict[str, Any]:
         """Return the fields: the decisions, whose notes are personal, only for who may view them."""
         fields = super().get_fields()
-        request = self.context.get("request")
-        if request is not None and not permissions.holds(request, "view", Suppression):
+        if not _shows(self, Suppression):
             del fields["decisions"]
         return fields
 

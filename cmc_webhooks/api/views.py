@@ -129,7 +129,7 @@ class HistoryViewSet(permissions.HistoryView, viewsets.ReadOnlyModelViewSet[Any]
         # Return a page; as CSV or JSON Lines, the page and all rows after it.
         renderer = request.accepted_renderer
         if not isinstance(renderer, renderers.StreamingRenderer):
-            return super().list(request, *args, **kwargs)
+            return _conditional(request, super().list(request, *args, **kwargs))
         paginator: Any = self.paginator
         pages = paginator.walk(self.filter_queryset(self.get_queryset()), request)
         serializer: Any = self.get_serializer()
@@ -177,14 +177,8 @@ class HistoryViewSet(permissions.HistoryView, viewsets.ReadOnlyModelViewSet[Any]
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        # Return one row, with an ETag of the whole representation; 304 if the client already has it.
-        response = super().retrieve(request, *args, **kwargs)
-        if request.accepted_renderer.format == "api":  # an HTML page that shows the user's name
-            return response
-        parts = [request.accepted_media_type, response.data]  # each media type has a different tag
-        text = json.dumps(parts, cls=JSONEncoder, sort_keys=True)
-        etag = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
-        return get_conditional_response(request._request, etag=etag, response=_tagged(response, etag))
+        # Return one row
+        return _conditional(request, super().retrieve(request, *args, **kwargs))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         # An error is JSON, whatever format of a list was requested. Shared caches keep no personal data.
@@ -200,9 +194,14 @@ class HistoryViewSet(permissions.HistoryView, viewsets.ReadOnlyModelViewSet[Any]
         return super().dispatch(request, *args, **kwargs)
 
 
-def _tagged(response: Response, etag: str) -> Response:
-    response["ETag"] = etag
-    return response
+def _conditional(request: Request, response: Response) -> Any:
+    """Return an answer with an ETag of the whole representation, or 304 if the client already has it."""
+    if request.accepted_renderer.format == "api":  # an HTML page that shows the user's name
+        return response
+    parts = [request.accepted_media_type, response.data]  # each media type has a different tag
+    text = json.dumps(parts, cls=JSONEncoder, sort_keys=True)
+    response["ETag"] = quote_etag(hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+    return get_conditional_response(request._request, etag=response["ETag"], response=response)
 
 
 class MailViewSet(HistoryViewSet):
@@ -224,7 +223,7 @@ class MailViewSet(HistoryViewSet):
         return serializers.MailDetailSerializer if self.detail else serializers.MailSerializer
 
 
-_SHOWN_OF_MAIL = ("id", "message_id", "recipient")
+_SHOWN_OF_MAIL = ("id", "message_id", "recipient", "subject", "api_data", "server_composition")
 _NOT_SHOWN_OF_MAIL = [
     f"mail__{field.name}" for field in Mail._meta.concrete_fields if field.name not in _SHOWN_OF_MAIL
 ]

@@ -179,7 +179,18 @@ class TestSchema:
         lists = schema["paths"]["/api/mail/mails/"]["get"]
         detail = schema["paths"]["/api/mail/mails/{id}/"]["get"]
 
-        assert set(lists["responses"]) == {"200", "400", "401", "403", "404", "406", "410", "503"}
+        assert set(lists["responses"]) == {
+            "200",
+            "304",
+            "400",
+            "401",
+            "403",
+            "404",
+            "406",
+            "410",
+            "412",
+            "503",
+        }
         assert set(detail["responses"]) == {"200", "304", "400", "401", "403", "404", "406", "412"}
         assert lists["responses"]["200"]["content"]["text/csv"]["schema"]["type"] == "string"
         assert set(detail["responses"]["200"]["headers"]) == {"ETag"}
@@ -189,7 +200,7 @@ class TestSchema:
         parameters = schema["paths"][f"/api/mail/{name}/"]["get"]["parameters"]
 
         known = view.pagination_class().query_params | view.filterset_class.base_filters.keys()
-        assert {each["name"] for each in parameters} == known | {"format"}
+        assert {each["name"] for each in parameters} == known | {"format", "If-None-Match"}
 
     @pytest.mark.parametrize("name", ["Mail", "DeliveryEvent"])
     def test_is_true_of_a_page(self, schema, name, db):

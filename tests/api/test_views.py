@@ -11,7 +11,7 @@ from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from cmc_webhooks import models
-from tests.api.conftest import LISTS
+from tests.api.conftest import LISTS, Api, user_with
 from tests.conftest import CASES, bounce, delivery
 from tests.helpers import factories
 
@@ -94,6 +94,9 @@ class TestEventViewSets:
             "mail": str(refused.pk),
             "message_id": "<m1@example.com>",
             "recipient": "user@example.jp",
+            "subject": refused.subject,
+            "api_data": "",
+            "server_composition": "pro",
             "occurred_at": "2023-01-25T05:06:06Z",
             "received_at": event["received_at"],
             "status": "failed",
@@ -110,6 +113,36 @@ class TestEventViewSets:
         assert (event["bounce_code"], event["bounce_class"], event["mail"]) == ("2", "hard", str(refused.pk))
         assert event["extra"] == {"newKey": "1"}
         assert api.detail("bounce-event", event["id"]).json() == event
+
+    @pytest.mark.parametrize("name", ["delivery-event", "bounce-event"])
+    @pytest.mark.parametrize("output", ["json", "csv"])
+    def test_show_the_mails_texts_to_those_who_may_view_mails(self, refused, name, output):
+        model = name.replace("-", "")
+        for permissions, is_shown in (((), False), (("view_mail",), True)):
+            answer = Api(user_with(f"view_{model}", *permissions)).list(name, format=output)
+
+            text = (b"".join(answer) if answer.streaming else answer.content).decode()
+            assert (refused.subject in text) is is_shown
+            assert ("api_data" in text) is is_shown
+            assert "server_composition" in text
+
+
+class TestEtagOfLists:
+    @pytest.mark.parametrize("name", LISTS)
+    def test_is_the_same_until_a_row_changes(self, api, refused, name):
+        first = api.list(name)
+
+        again = api.client.get(first.wsgi_request.get_full_path(), HTTP_IF_NONE_MATCH=first["ETag"])
+        FACTORIES[name]()
+        later = api.client.get(first.wsgi_request.get_full_path(), HTTP_IF_NONE_MATCH=first["ETag"])
+
+        assert (again.status_code, again.content) == (304, b"")
+        assert again["ETag"] == first["ETag"] != later["ETag"]
+        assert len(later.json()["results"]) == len(first.json()["results"]) + 1
+
+    def test_is_not_that_of_a_download_or_an_html_page(self, api, refused):
+        assert "ETag" not in api.list("mail", format="csv")
+        assert "ETag" not in api.list("mail", format="api")
 
 
 class TestOddEvents:
