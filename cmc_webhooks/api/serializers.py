@@ -88,7 +88,7 @@ class _ListedSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_truncated(self, row: Any) -> list[str]:
-        return long_texts.names_of_cut(row)
+        return [name for name in long_texts.names_of_cut(row) if name in self.fields]
 
 
 class MailSerializer(Described, _ListedSerializer, serializers.ModelSerializer[Mail]):

@@ -126,6 +126,15 @@ class TestEventViewSets:
             assert ("api_data" in text) is is_shown
             assert "server_composition" in text
 
+    def test_name_no_cut_text_that_is_not_shown(self, api):
+        factories.DeliveryEventFactory(mail=factories.MailFactory(subject="x" * 10_001))
+
+        [hidden] = Api(user_with("view_deliveryevent")).list("delivery-event").json()["results"]
+        [shown] = Api(user_with("view_deliveryevent", "view_mail")).list("delivery-event").json()["results"]
+
+        assert "truncated" not in hidden
+        assert shown["truncated"] == ["subject"]
+
 
 class TestEtagOfLists:
     @pytest.mark.parametrize("name", LISTS)

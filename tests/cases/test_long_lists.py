@@ -140,8 +140,8 @@ class TestD53:
         ("name", "cut"),
         [
             ("mail", ["recipient", "header_from", "return_path", "subject", "reason"]),
-            ("deliveryevent", ["reason", "extra", "recipient"]),
-            ("bounceevent", ["reason", "extra", "recipient"]),
+            ("deliveryevent", ["reason", "extra", "recipient", "subject"]),
+            ("bounceevent", ["reason", "extra", "recipient", "subject"]),
             ("blockevent", ["raw"]),
             ("rejectedevent", ["raw", "error"]),
         ],
