@@ -60,12 +60,13 @@ python_use_unqualified_type_names = True
 EXTERNAL = (
     # Their object inventories are not fetched: the site is built offline
     r"((django|rest_framework|health_check|factory|pytest|collections|typing)\.[\w.]+"
-    r"|datetime(\.datetime)?|UUID|EmailMessage|BaseEmailBackend|Request|Signal)"
+    r"|datetime(\.datetime)?|UUID|EmailMessage|BaseEmailBackend|Request|Signal"
+    r"|Model|HttpRequest|SafeString)"
 )
 INTERNAL = (
     # Types of arguments and results that are no public names
     r"(TypedSignal|AnyStatusReceiver|Entry|Passage|(dispatch\.)?SweepResult|Scenario"
-    r"|scenarios\.SimulatedEvent|wire\.Encoded)"
+    r"|scenarios\.SimulatedEvent|wire\.Encoded|State)"
 )
 nitpick_ignore_regex = [(r"py:(class|obj)", EXTERNAL), (r"py:(class|obj)", INTERNAL)]
 

@@ -40,7 +40,7 @@ class TestExampleProject:
         printed, code = pytest("example_project/shop/tests.py")
 
         assert code == 0, printed
-        assert "9 passed" in printed
+        assert "10 passed" in printed
 
 
 class TestDemo:
