@@ -76,6 +76,12 @@ FAULT = f"event.deliveries[3]: {'no such thing, ' * 9}"
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}{% now %}javascript:alert(1)<img src=x onerror=alert(1)>"
 
 
+def follow(page, selector):
+    """Click on what leads to another page, and wait until that is there."""
+    with page.expect_navigation():
+        page.click(selector)
+
+
 def at(moment):
     """As CMC writes it, in the zone of its console."""
     return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
@@ -259,30 +265,30 @@ def visit(page, where):
     if where == "a mail":
         page.goto(f"{app}/mail/")
         search(page, "hanako@example.jp")
-        page.click("#result_list a:has-text('hanako@example.jp')")
+        follow(page, "#result_list a:has-text('hanako@example.jp')")
     elif where == "a notification":
         page.goto(f"{app}/notification/?source=rest")
-        page.click("#result_list tbody a")
+        follow(page, "#result_list tbody a")
     elif where == "a decision":
         page.goto(f"{app}/suppression/?q=hanako@example.jp")
-        page.click("#result_list tbody a")
+        follow(page, "#result_list tbody a")
     elif where == "a full mailbox":
         page.goto(f"{app}/mail/")
         search(page, "full@example.jp")
-        page.click("#result_list tbody a >> nth=0")
+        follow(page, "#result_list tbody a >> nth=0")
     elif where == "an address of mails":
         page.goto(f"{app}/mail/")
         search(page, "news@example.jp")
     elif where in BUTTONS:
         page.goto(f"{app}/suppression/address/?address=news@example.jp")
-        page.click(f".cmc-statement button[formaction$='/{BUTTONS[where]}/']")
+        follow(page, f".cmc-statement button[formaction$='/{BUTTONS[where]}/']")
     elif where == "a replacement":
         page.goto(f"{app}/suppression/add/?address=hanako@example.jp&kind=released")
-        page.click("[name=_save]")
+        follow(page, "[name=_save]")
     elif where == "a mistake":
         page.goto(f"{app}/suppression/add/")
         page.fill("#id_address", "nobody")
-        page.click("[name=_save]")
+        follow(page, "[name=_save]")
     elif where == "a question":
         page.goto(f"{app}/mail/?status=bounced")
         page.check("#result_list tbody input[type=checkbox] >> nth=0")

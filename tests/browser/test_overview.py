@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cmc_webhooks.statistics import rollup
-from tests.browser.conftest import DESKTOP, PHONE, at, no_sideways, receive
+from tests.browser.conftest import DESKTOP, PHONE, at, follow, no_sideways, receive
 from tests.conftest import delivery
 from tests.helpers import factories
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class TestOverview:
     def test_opens_a_number_of_the_overview(self, open_page, size, scheme, pictures):
         page = open_page(size, scheme)
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
         name = f"{'phone' if size == PHONE else 'desktop'}-{scheme}"
         page.screenshot(path=pictures / f"overview-{name}.png", full_page=True)
         assert no_sideways(page)
@@ -36,7 +36,7 @@ class TestOverview:
 
     def test_opens_a_bar_of_the_chart(self, open_page):
         page = open_page()
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         page.locator(".cmc-mails a").last.click()
         page.wait_for_url("**/mail/?from=*")
@@ -45,7 +45,7 @@ class TestOverview:
 
     def test_reads_the_chart_as_a_table_by_keyboard(self, open_page):
         page = open_page()
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
         page.locator(".cmc-table summary").first.focus()
         page.keyboard.press("Enter")
 
@@ -83,7 +83,7 @@ class TestCharts:
 
     def test_name_weekdays_and_units(self, open_page):
         page = open_page()
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         shown = page.locator(".cmc-shares text").all_text_contents()
         assert {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"} < set(shown)
@@ -91,7 +91,7 @@ class TestCharts:
 
     def test_give_a_value_to_a_finger(self, open_page):
         page = open_page(PHONE)
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         page.locator(".cmc-shares .cmc-target").last.click()
         page.wait_for_url("**/mail/?from=*")
@@ -99,7 +99,7 @@ class TestCharts:
     @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
     def test_stand_below_cards_of_one_height(self, open_page, width):
         page = open_page(width)
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         tops = page.eval_on_selector_all(
             ".cmc-figure a", "all => all.map(one => one.getBoundingClientRect().y)"
@@ -118,7 +118,7 @@ class TestCharts:
 class TestHeatMap:
     def test_opens_a_domain_on_a_day(self, open_page):
         page = open_page()
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         page.locator(".cmc-heat-map td a").last.click()
         page.wait_for_url(re.compile(r"/mail/\?from=.*&to=.*&q=%40"))
@@ -127,7 +127,7 @@ class TestHeatMap:
 
     def test_has_numbers_that_can_be_read(self, open_page, scheme):
         page = open_page(DESKTOP, scheme)
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
 
         contrasts = page.eval_on_selector_all(
             ".cmc-heat-map td a",
@@ -187,7 +187,7 @@ class TestClicks:
         page = open_page()
         page.goto(live_server.url + reverse("admin:app_list", args=["cmc_webhooks"]))
 
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
         page.wait_for_url("**/overview/")
 
         first = page.locator(".cmc-heat-map tbody tr").first
@@ -200,7 +200,7 @@ class TestClicks:
         page = open_page()
         page.goto(live_server.url + reverse("admin:app_list", args=["cmc_webhooks"]))
 
-        page.click("text=Delivery overview")
+        follow(page, "text=Delivery overview")
         page.wait_for_url("**/overview/")
 
         assert page.locator(".cmc-periods [aria-current]").inner_text() == "Past 7 days"

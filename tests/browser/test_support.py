@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import DESKTOP, HOSTILE, PHONE, REASON, no_sideways, search
+from tests.browser.conftest import DESKTOP, HOSTILE, PHONE, REASON, follow, no_sideways, search
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +22,7 @@ class TestSupport:
         search(page, "Hanako <HANAKO@example.jp>")
         assert "Looked for the address" in page.inner_text("main")
         page.screenshot(path=pictures / f"search-{name}.png")
-        page.click("#result_list a:has-text('hanako@example.jp')")
+        follow(page, "#result_list a:has-text('hanako@example.jp')")
 
         text = page.inner_text("main")
         assert "No such mailbox" in text
@@ -35,7 +35,7 @@ class TestSupport:
         if (size, scheme) == (DESKTOP, "light"):
             page.screenshot(path=pictures / "mail.png")  # the README's
 
-        page.click("section:has-text('Other recipients') a:has-text('taro@example.jp')")
+        follow(page, "section:has-text('Other recipients') a:has-text('taro@example.jp')")
         assert "Succeeded" in page.inner_text(".cmc-summary").title()
 
     def test_reads_japanese(self, open_page, pictures):
@@ -44,7 +44,7 @@ class TestSupport:
         search(page, "hanako@example.jp")
         assert "アドレス「hanako@example.jp」を探しました" in page.inner_text("main")
         assert "不達" in page.inner_text("#result_list")
-        page.click("#result_list a:has-text('hanako@example.jp')")
+        follow(page, "#result_list a:has-text('hanako@example.jp')")
         page.screenshot(path=pictures / "mail-japanese.png", full_page=True)
         page.screenshot(path=pictures / "mail-ja.png")  # the Japanese README's
 
@@ -84,7 +84,7 @@ class TestSupport:
         page = open_page()
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         search(page, "hanako@example.jp")
-        page.click("#result_list a:has-text('hanako@example.jp')")
+        follow(page, "#result_list a:has-text('hanako@example.jp')")
 
         page.locator(".cmc-copy").last.click()
 
@@ -123,29 +123,29 @@ class TestSupport:
         page = open_page(size)
         search(page, "full@example.jp")
         assert "4 temporary bounces in a row" in page.inner_text(".cmc-statement")
-        page.click("#result_list tbody a >> nth=0")
+        follow(page, "#result_list tbody a >> nth=0")
         assert "Send it again later" not in page.inner_text(".cmc-summary")
 
-        page.click(".cmc-statement button:has-text('Release')")
+        follow(page, ".cmc-statement button:has-text('Release')")
         page.fill("#id_note", "she has made room")
-        page.click("text=Yes, release it")
+        follow(page, "text=Yes, release it")
         assert "full@example.jp is released." in page.inner_text(".messagelist")
         assert "May be written to." in page.inner_text(".cmc-statement")
         assert "she has made room" in page.inner_text("main")
 
-        page.click(".cmc-statement button:has-text('Block')")
+        follow(page, ".cmc-statement button:has-text('Block')")
         page.click("text=Today")  # its time is empty: the beginning of today has passed
-        page.click("text=Yes, block it")
+        follow(page, "text=Yes, block it")
         assert "This date has passed." in page.inner_text("main")
         page.fill("#id_until_0", "2126-12-24")
-        page.click("text=Yes, block it")
+        follow(page, "text=Yes, block it")
         assert "full@example.jp is blocked until 2126-12-24." in page.inner_text(".messagelist")
         assert no_sideways(page)
 
     def test_exports_the_suppressed_addresses(self, open_page, decisions):
         page = open_page()
         page.goto(page.url.split("/mail/")[0] + "/suppression/")
-        page.click("text=Suppressed addresses")
+        follow(page, "text=Suppressed addresses")
         page.select_option("[name=reason]", "soft")
         page.click(".cmc-range [type=submit] >> nth=0")
         page.wait_for_url("**reason=soft*")

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from cmc_webhooks import suppression
-from tests.browser.conftest import DESKTOP, PAGES, at, no_sideways, receive, search, visit
+from tests.browser.conftest import DESKTOP, PAGES, at, follow, no_sideways, receive, search, visit
 from tests.conftest import bounce, delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,8 +61,7 @@ class TestWidths:
         for where in (*PAGES, "alert/", "trail/", "longest"):
             if where == "longest":
                 visit(page, "mail/?status=bounced")
-                page.click(f"#result_list a:has-text('{'y' * 20}')")
-                page.wait_for_load_state()
+                follow(page, f"#result_list a:has-text('{'y' * 20}')")
             else:
                 visit(page, where)
             for width in WIDTHS:
