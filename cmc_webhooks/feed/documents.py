@@ -55,6 +55,5 @@ def _fields(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
-        text = timezones.to_local(timezones.to_aware(value)).isoformat()
-        return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+        return timezones.to_local(timezones.to_aware(value)).isoformat().replace("+00:00", "Z")
     return str(value) if isinstance(value, UUID) else value

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
-from cmc_webhooks import feed, ingest, models, retention, suppression, wire
+from cmc_webhooks import erasure, feed, ingest, models, retention, suppression, wire
 from cmc_webhooks.api import changes, feed_cursors
 from cmc_webhooks.db import transactions
 from tests.api.conftest import Api, user_with
@@ -24,6 +26,10 @@ def feed_is_on(settings):
 @pytest.fixture
 def api():
     return Api(user_with("view_mail", "view_blockevent", "view_suppression"))
+
+
+def tomorrow():
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 def receive(event_type, *events):
@@ -78,7 +84,7 @@ class TestList:
         receive("deliveries", delivery())
         after = answer(api)["cursor"]
         key = models.Mail.objects.get().pk
-        retention.prune("default", "mails", wire_end(), pace=retention.Pace(500, 0))
+        retention.prune("default", "mails", tomorrow(), pace=retention.Pace(500, 0))
 
         [change] = answer(api, after=after)["results"]
 
@@ -88,8 +94,6 @@ class TestList:
     def test_shows_an_erased_mail_without_an_address(self, api):
         receive("deliveries", delivery())
         after = answer(api)["cursor"]
-        from cmc_webhooks import erasure
-
         erasure.erase("user@example.jp")
 
         change = next(each for each in answer(api, after=after)["results"] if each["kind"] == "erased")
@@ -127,6 +131,20 @@ class TestKinds:
         assert kinds() == ["mail"]
         assert kinds("view_blockevent") == ["mail", "block"]
         assert kinds("view_suppression") == ["mail", "suppression"]
+
+    def test_show_no_block_that_was_deleted_and_sent_again_to_who_may_not_view_it(self):
+        receive("blocks", BLOCK)
+        after = feed.head()
+        retention.prune("default", "events", tomorrow(), pace=retention.Pace(500, 0))
+        receive("blocks", BLOCK)
+        assert models.BlockEvent.objects.exists()
+
+        def blocks(*permissions):
+            results = answer(Api(user_with("view_mail", *permissions)), after=after, kind__in="deleted")
+            return [each["block"] and each["block"]["address"] for each in results["results"]]
+
+        assert blocks() == [None]
+        assert blocks("view_blockevent") == ["user@example.jp"]
 
     def test_can_be_chosen(self, api):
         after = feed.head()
@@ -266,9 +284,3 @@ class TestAtomicRequests:
 
 def test_kinds_that_need_another_permission_are_all_but_those_of_mails():
     assert set(changes._OF_MODEL) == set(models.Change.Kinds.values) - {"mail", "erased", "deleted"}
-
-
-def wire_end():
-    from datetime import UTC, datetime, timedelta
-
-    return datetime.now(UTC) + timedelta(days=1)

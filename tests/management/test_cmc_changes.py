@@ -68,7 +68,6 @@ class TestCmcChanges:
         assert [line["kind"] for line in printed] == ["block", "suppression"]
 
     def test_prints_all_pages(self, monkeypatch):
-        monkeypatch.setattr(feed.reading, "MOST", 2)
         monkeypatch.setattr(feed.read, "__kwdefaults__", {**feed.read.__kwdefaults__, "limit": 2})
         after = feed.head()
         receive("deliveries", *(delivery(f"<m{number}@example.com>") for number in range(5)))

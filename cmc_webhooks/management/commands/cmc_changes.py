@@ -52,7 +52,7 @@ class Command(base.Command):
     def handle(self, *args: Any, after: str | None, follow: bool, **chosen: Any) -> None:
         if chosen["new_epoch"]:
             if follow or after is not None:
-                raise wrong_use()
+                raise base.wrong("--new-epoch goes without --after and --follow.")
             with base.one_line_errors(lambda: "the cursors are still valid"):
                 feed.end_epoch()
         try:
@@ -116,8 +116,3 @@ class Command(base.Command):
                 return
             close_old_connections()
             stop.wait(chosen["interval"])
-
-
-def wrong_use() -> CommandError:
-    """Return the error for options that exclude each other."""
-    return base.wrong("--new-epoch goes without --after and --follow.")
